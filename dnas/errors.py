@@ -1,0 +1,23 @@
+"""The one error that a user's input can cause, and the helper that names the nearest valid word."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Bad input: the message is one sentence with what was got, what was expected and what to do.
+
+    The command line prints it without a traceback and exits with code 2.
+    """
+
+
+def unknown(kind: str, name: str, options: Iterable[str]) -> UserError:
+    """Return the error for a `name` that is none of `options`, with the nearest one suggested.
+
+    >>> str(unknown("space", "dart", ["darts", "nasbench201"]))
+    "unknown space 'dart': did you mean 'darts'? (known: darts, nasbench201)"
+    """
+    options = sorted(options)
+    near = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return UserError(f"unknown {kind} {name!r}: {hint}(known: {', '.join(options)})")

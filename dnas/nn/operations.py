@@ -1,0 +1,185 @@
+"""The candidate operations of the DARTS family of spaces (DARTS, arXiv:1806.09055, section 3.1).
+
+Every operation maps `(N, H, W, C)` to `(N, H / stride, W / stride, C)` and is a Linen module called as `op(x, train)`.
+Batch norm has epsilon 1e-5 and decay 0.9; `affine` says whether it has a scale and a bias.
+"""
+
+import re
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from dnas.nn.depthwise import DepthwiseConv
+from dnas.nn.init import torch_uniform
+from dnas.nn.pool import max_pool_3x3
+
+
+class Norm(nn.Module):
+    """Batch norm: batch statistics in training, running statistics otherwise; statistics in float32."""
+
+    affine: bool = True
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Normalise the last axis of `(N, H, W, C)`."""
+        return nn.BatchNorm(
+            use_running_average=not train,
+            momentum=0.9,
+            epsilon=1e-5,
+            use_bias=self.affine,
+            use_scale=self.affine,
+            dtype=self.dtype,
+            name="bn",
+        )(x)
+
+
+class Operation(nn.Module):
+    """What all operations share.
+
+    Attributes:
+        channels: channels C in and out.
+        stride: 1 or 2.
+        affine: whether batch norm has scale and bias.
+        pool_norm: whether a pool is followed by batch norm, as in the DARTS supernet.
+        dtype: type of the computation; parameters stay float32.
+    """
+
+    channels: int
+    stride: int = 1
+    affine: bool = True
+    pool_norm: bool = False
+    dtype: jnp.dtype = jnp.float32
+
+    def pointwise(self, features: int, name: str | None = None) -> nn.Dense:
+        """A bias-free 1x1 convolution: a matrix product over the channels."""
+        return nn.Dense(features, use_bias=False, kernel_init=torch_uniform, dtype=self.dtype, name=name)
+
+    def norm(self, name: str | None = None) -> Norm:
+        """Batch norm with this operation's settings."""
+        return Norm(self.affine, self.dtype, name=name)
+
+
+class Zero(Operation):
+    """`none`: zeros of the output's shape."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Return zeros."""
+        return jnp.zeros_like(x[:, :: self.stride, :: self.stride])
+
+
+class Pool(Operation):
+    """3x3 pool with padding 1: the maximum, or the mean over the cells that are not padding."""
+
+    kind: str = "max"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Pool, then normalise if `pool_norm`."""
+        if self.kind == "max":
+            y = max_pool_3x3(x, self.stride)
+        else:
+            strides, padding = (self.stride, self.stride), ((1, 1), (1, 1))
+            y = nn.avg_pool(x, (3, 3), strides=strides, padding=padding, count_include_pad=False)
+        return self.norm("norm")(y, train) if self.pool_norm else y
+
+
+class FactorizedReduce(Operation):
+    """ReLU, then two stride-2 1x1 convolutions on pixels one apart, concatenated and normalised; halves H and W."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Map `(N, H, W, any)` to `(N, H / 2, W / 2, channels)`; H and W must be even."""
+        if x.shape[1] % 2 or x.shape[2] % 2:
+            raise ValueError(f"FactorizedReduce needs even height and width, got {x.shape[1]}x{x.shape[2]}")
+        x = nn.relu(x)
+        first = self.pointwise(self.channels // 2, "first")(x[:, ::2, ::2])
+        second = self.pointwise(self.channels - self.channels // 2, "second")(x[:, 1::2, 1::2])
+        return self.norm("norm")(jnp.concatenate([first, second], axis=-1), train)
+
+
+class Skip(Operation):
+    """`skip_connect`: the identity, or `FactorizedReduce` where the stride is 2."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Return `x`, or its factorised reduction."""
+        if self.stride == 1:
+            return x
+        return FactorizedReduce(self.channels, affine=self.affine, dtype=self.dtype, name="reduce")(x, train)
+
+
+class SepConv(Operation):
+    """Separable convolution applied twice: (ReLU, depthwise, 1x1, batch norm) x 2, the stride in the first."""
+
+    size: int = 3
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Apply both halves."""
+        for half, stride in ((0, self.stride), (1, 1)):
+            x = DepthwiseConv(self.size, stride, 1, self.dtype, name=f"depthwise_{half}")(nn.relu(x))
+            x = self.norm(f"norm_{half}")(self.pointwise(self.channels, f"pointwise_{half}")(x), train)
+        return x
+
+
+class DilConv(Operation):
+    """Dilated separable convolution: ReLU, depthwise with dilation 2, 1x1, batch norm."""
+
+    size: int = 3
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Apply it."""
+        x = DepthwiseConv(self.size, self.stride, 2, self.dtype, name="depthwise")(nn.relu(x))
+        return self.norm("norm")(self.pointwise(self.channels, "pointwise")(x), train)
+
+
+class FactorizedConv(Operation):
+    """`conv_7x1_1x7`: ReLU, full 1x7 then 7x1 convolution, batch norm."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Apply it; each stride is in the direction of its kernel."""
+        conv = partial(nn.Conv, self.channels, use_bias=False, kernel_init=torch_uniform, dtype=self.dtype)
+        x = conv((1, 7), (1, self.stride), padding=((0, 0), (3, 3)), name="horizontal")(nn.relu(x))
+        x = conv((7, 1), (self.stride, 1), padding=((3, 3), (0, 0)), name="vertical")(x)
+        return self.norm("norm")(x, train)
+
+
+class ReLUConvBN(Operation):
+    """ReLU, bias-free 1x1 convolution to `channels`, batch norm: a cell's preprocessing."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Map `(N, H, W, any)` to `(N, H, W, channels)`."""
+        return self.norm("norm")(self.pointwise(self.channels, "pointwise")(nn.relu(x)), train)
+
+
+_FIXED: dict[str, partial[Operation]] = {
+    "none": partial(Zero),
+    "max_pool_3x3": partial(Pool, kind="max"),
+    "avg_pool_3x3": partial(Pool, kind="avg"),
+    "skip_connect": partial(Skip),
+    "conv_7x1_1x7": partial(FactorizedConv),
+}
+_SIZED: dict[str, tuple[type[Operation], tuple[int, ...]]] = {"sep_conv": (SepConv, (3, 5, 7)), "dil_conv": (DilConv, (3, 5))}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all operations."""
+    sized = (f"{family}_{size}x{size}" for family, (_, sizes) in _SIZED.items() for size in sizes)
+    return (*_FIXED, *sized)
+
+
+def operation(name: str) -> partial[Operation]:
+    """Return the constructor of the operation called `name`; `KeyError` if there is none."""
+    if name in _FIXED:
+        return _FIXED[name]
+    match = re.fullmatch(r"(sep_conv|dil_conv)_(\d)x\2", name)
+    if match and int(match[2]) in _SIZED[match[1]][1]:
+        return partial(_SIZED[match[1]][0], size=int(match[2]))
+    raise KeyError(name)

@@ -1,0 +1,1 @@
+"""How architecture parameters become operation weights: one file each, a factory of the file's name."""

@@ -1,0 +1,7 @@
+"""Which discrete architecture is kept: one rule a file; `one_hot` goes the other way."""
+
+from dnas.selection.one_hot import one_hot
+from dnas.selection.random import random_genotype
+from dnas.selection.top_edges import top_edges
+
+__all__ = ["one_hot", "random_genotype", "top_edges"]

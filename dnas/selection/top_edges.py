@@ -1,0 +1,44 @@
+"""The rule of DARTS: the strongest operation of each of the strongest edges (arXiv:1806.09055, section 2.4)."""
+
+import numpy as np
+
+from dnas.genotype import Cell, Edge, Genotype
+from dnas.types import Group, SearchSpace, Weights
+
+NEVER_KEPT = "none"
+"""The zero operation takes part in the mixture but is never chosen."""
+
+
+def top_edges(space: SearchSpace, weights: Weights) -> Genotype:
+    """Keep, for each node, the `keep` edges whose best operation weighs most, and that operation on each.
+
+    The operation `none` is left out of both choices. Equal edges: the lower index first; equal operations: the
+    lower column. Kept edges stand in order of decreasing weight, as in the published genotypes.
+
+    Args:
+        space: the space, for its groups.
+        weights: operation weights `(edges, ops)` of each group.
+
+    Raises:
+        ValueError: if a group's weights have another shape than its edges and operations, or are not finite.
+    """
+    cells = []
+    for name, group in space.spec.items():
+        rows = np.asarray(weights[name], np.float32)
+        if rows.shape != (group.edges, len(group.ops)):
+            raise ValueError(f"weights of {name!r}: expected {(group.edges, len(group.ops))}, got {rows.shape}")
+        if not np.isfinite(rows).all():
+            raise ValueError(f"weights of {name!r}: expected finite numbers")
+        cells.append((name, _cell(group, rows)))
+    return Genotype(space.name, tuple(cells))
+
+
+def _cell(group: Group, rows: np.ndarray) -> Cell:
+    columns = [column for column, op in enumerate(group.ops) if op != NEVER_KEPT]
+    best = [columns[int(np.argmax(row[columns]))] for row in rows]
+    strength = [float(row[column]) for row, column in zip(rows, best, strict=True)]
+    nodes = []
+    for incoming in group.nodes:
+        ranked = sorted(incoming, key=lambda pair: -strength[pair[0]])[: group.keep]
+        nodes.append(tuple(Edge(group.ops[best[edge]], source) for edge, source in ranked))
+    return Cell(tuple(nodes), group.concat)

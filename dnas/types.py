@@ -1,0 +1,241 @@
+"""The values that a search is composed of; nothing else lives here.
+
+A search answers five independent questions, each with one value: *what may be chosen* (`SearchSpace`), *how do
+architecture parameters become operation weights* (`Relaxation`), *what is the gradient of the validation loss with
+respect to them* (`Hypergradient`), *which discrete architecture is kept* (`Selection`), and *what stands alone
+afterwards* (`Network`). `dnas.search.compose` puts them together into a `Search`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+from dnas.genotype import Genotype
+
+Array = jax.Array
+PRNGKey = jax.Array
+Params = Any
+"""Pytree of trained weights; architecture parameters are never part of it."""
+Stats = Any
+"""Pytree of batch-norm running statistics."""
+
+
+class Group(NamedTuple):
+    """One family of edges that share an operation list.
+
+    Attributes:
+        edges: number of edges, E.
+        ops: names of the K candidate operations, in the order of the columns of `alpha`.
+        nodes: for each node, the edges that enter it, as `(edge, source)` pairs; empty where edges do not compete.
+        keep: how many incoming edges a node keeps at discretisation; `None` keeps all.
+        concat: states whose concatenation is a cell's output.
+    """
+
+    edges: int
+    ops: tuple[str, ...]
+    nodes: tuple[tuple[tuple[int, int], ...], ...] = ()
+    keep: int | None = None
+    concat: tuple[int, ...] = ()
+
+
+Spec = Mapping[str, Group]
+Alpha = Mapping[str, Array]
+"""Architecture parameters: one `(edges, ops)` float32 array for each group."""
+Weights = Mapping[str, Array]
+"""Operation weights after relaxation: same shapes as `Alpha`."""
+
+
+class Variables(NamedTuple):
+    """Weights and batch-norm running statistics of a network."""
+
+    params: Params
+    stats: Stats
+
+
+class Workload(NamedTuple):
+    """Size of a network at one input shape, with batch 1.
+
+    Attributes:
+        params: trained parameters that the deployed network holds (an auxiliary head is not counted).
+        macs: multiply-adds of convolutions and matrix products.
+    """
+
+    params: int
+    macs: int
+
+
+class Output(NamedTuple):
+    """What a network computes: `(B, classes)` logits, and those of an auxiliary head where there is one."""
+
+    logits: Array
+    auxiliary: Array | None = None
+
+
+class Network(NamedTuple):
+    """A stand-alone network as a pair of pure functions.
+
+    Attributes:
+        init: `(key, x) -> Variables`; `x` is a `(B, H, W, C)` example of which only shape and type are used.
+        apply: `(variables, x, *, train, key, drop_path) -> (Output, Stats)`; `key` is used only in training.
+        workload: `(shape) -> Workload` for an input of `shape` (H, W, C).
+    """
+
+    init: Callable[[PRNGKey, Array], Variables]
+    apply: Callable[..., tuple[Output, Stats]]
+    workload: Callable[[tuple[int, int, int]], Workload]
+
+
+class SearchSpace(NamedTuple):
+    """What may be chosen, and how a network with mixed choices computes.
+
+    Attributes:
+        name: the space's name.
+        spec: the groups of edges that have architecture parameters.
+        init: `(key, x) -> Variables` of the supernet.
+        apply: `(variables, op_weights, x, *, train) -> (logits, Stats)` of the supernet.
+        build: `(genotype, **settings) -> Network`, the stand-alone derived network.
+        inherit: `(genotype, variables) -> Variables`, the supernet's variables that the derived network keeps.
+        check: `(shape) -> None`, raises `UserError` for an input shape (H, W, C) that the space cannot take.
+    """
+
+    name: str
+    spec: Spec
+    init: Callable[[PRNGKey, Array], Variables]
+    apply: Callable[..., tuple[Array, Stats]]
+    build: Callable[..., Network]
+    inherit: Callable[[Genotype, Variables], Variables]
+    check: Callable[[tuple[int, int, int]], None]
+
+
+class Relaxation(NamedTuple):
+    """How architecture parameters become operation weights.
+
+    Attributes:
+        init: `(key, spec) -> (alpha, state)`.
+        weights: `(key, alpha, state) -> Weights`, differentiable with respect to `alpha`.
+        advance: `(state) -> state`, once a step (temperature, dropout rate, ...).
+    """
+
+    init: Callable[[PRNGKey, Spec], tuple[Alpha, Any]]
+    weights: Callable[[PRNGKey, Alpha, Any], Weights]
+    advance: Callable[[Any], Any]
+
+
+class Batch(NamedTuple):
+    """A minibatch: inputs `(B, ...)` and targets `(B, ...)`."""
+
+    x: Array
+    y: Array
+
+
+class Batches(NamedTuple):
+    """What one search step consumes: a minibatch for the weights and one for the architecture parameters."""
+
+    train: Batch
+    valid: Batch
+
+
+class Evaluation(NamedTuple):
+    """What a loss function returns beside its value: new running statistics and the outputs."""
+
+    stats: Stats
+    outputs: Array
+
+
+class Objective(Protocol):
+    """A loss of the two levels: returns a scalar and what came of evaluating it."""
+
+    def __call__(
+        self, params: Params, alpha: Alpha, stats: Stats, batch: Batch, key: PRNGKey
+    ) -> tuple[Array, Evaluation]: ...
+
+
+class Bilevel(NamedTuple):
+    """The bilevel problem as a hypergradient sees it.
+
+    Attributes:
+        inner: training objective, minimised over the weights.
+        outer: validation objective, minimised over the architecture parameters.
+        update: `(grads, opt_state, params) -> (params, opt_state)`, the weight step *actually* taken (clipping,
+            weight decay, momentum), so that an unrolled estimate differentiates through it.
+    """
+
+    inner: Objective
+    outer: Objective
+    update: Callable[[Params, Any, Params], tuple[Params, Any]]
+
+
+class Lower(NamedTuple):
+    """The lower level's state, given to a hypergradient read-only."""
+
+    params: Params
+    stats: Stats
+    opt: Any
+
+
+class Estimate(NamedTuple):
+    """A hypergradient's answer: the gradient for `alpha`, the outer loss and its evaluation."""
+
+    grads: Alpha
+    loss: Array
+    evaluation: Evaluation
+
+
+class Hypergradient(NamedTuple):
+    """How the gradient of the validation loss with respect to `alpha` is estimated.
+
+    Attributes:
+        init: `(params, alpha) -> state`.
+        estimate: `(key, problem, lower, alpha, state, batches) -> (Estimate, state)`.
+    """
+
+    init: Callable[[Params, Alpha], Any]
+    estimate: Callable[[PRNGKey, Bilevel, Lower, Alpha, Any, Batches], tuple[Estimate, Any]]
+
+
+Selection = Callable[[SearchSpace, Weights], Genotype]
+"""Which discrete architecture is kept, given the operation weights: `(space, weights) -> Genotype`."""
+
+
+class SearchState(NamedTuple):
+    """Everything a search carries from step to step, as one pytree: a checkpoint is this tree."""
+
+    params: Params
+    stats: Stats
+    alpha: Alpha
+    weight_opt: Any
+    alpha_opt: Any
+    relaxation: Any
+    hypergradient: Any
+    key: PRNGKey
+    step: Array
+
+
+class SearchInfo(NamedTuple):
+    """What one search step reports, as float32 scalars."""
+
+    train_loss: Array
+    train_accuracy: Array
+    valid_loss: Array
+    valid_accuracy: Array
+
+
+class Search(NamedTuple):
+    """A differentiable architecture search as a value.
+
+    Attributes:
+        space: the space that is searched.
+        init: `(key, x) -> SearchState`; `x` is a `(B, H, W, C)` example input.
+        step: `(state, batches) -> (state, SearchInfo)`; pure, works under the caller's `jit`, `scan` and `vmap`.
+        weights: `(state) -> Weights`, the present operation weights.
+        predict: `(state, x) -> logits` of the supernet in evaluation mode.
+        select: `(state) -> Genotype`; runs on the host.
+    """
+
+    space: SearchSpace
+    init: Callable[[PRNGKey, Array], SearchState]
+    step: Callable[[SearchState, Batches], tuple[SearchState, SearchInfo]]
+    weights: Callable[[SearchState], Weights]
+    predict: Callable[[SearchState, Array], Array]
+    select: Callable[[SearchState], Genotype]

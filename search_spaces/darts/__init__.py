@@ -1,0 +1,296 @@
+"""The DARTS cell space (Liu, Simonyan and Yang, *DARTS*, arXiv:1806.09055).
+
+A network is a stack of normal cells with two reduction cells. A cell has two inputs and `nodes` nodes; node i sums one
+mixed operation from each state before it, and the output concatenates the nodes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dnas.errors import UserError, unknown
+from dnas.genotype import Genotype
+from dnas.nn import operations
+from dnas.nn.workload import workload
+from dnas.types import Array, Group, Network, Output, PRNGKey, SearchSpace, Stats, Variables
+from search_spaces.darts.cells import INPUTS, NORMAL, REDUCE, REDUCTIONS, edge, edges, loop_name, loops, plan
+from search_spaces.darts.genotypes import published
+from search_spaces.darts.network import DROP_PATH, DerivedNetwork, auxiliary_size, edge_name
+from search_spaces.darts.supernet import SuperNet
+
+OPS = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+"""The eight candidate operations, in the order of the columns of `alpha`."""
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny": {
+        "data": "digits",
+        "baseline": 1,
+        "space.channels": 8,
+        "space.cells": 3,
+        "space.nodes": 2,
+        "search.epochs": 12,
+        "search.batch_size": 64,
+        "retrain.channels": 16,
+        "retrain.cells": 3,
+        "retrain.epochs": 30,
+        "retrain.batch_size": 64,
+        "retrain.auxiliary": False,
+        "retrain.drop_path": 0.0,
+        "retrain.cutout": 0,
+    },
+    "small": {
+        "data": "cifar10",
+        "baseline": 1,
+        "space.channels": 8,
+        "space.cells": 3,
+        "search.epochs": 5,
+        "search.batch_size": 128,
+        "retrain.channels": 16,
+        "retrain.cells": 5,
+        "retrain.epochs": 8,
+        "retrain.batch_size": 128,
+        "retrain.auxiliary": False,
+        "retrain.drop_path": 0.0,
+    },
+    "paper": {"data": "cifar10", "baseline": 0},
+}
+"""Named sets of settings: `tiny` takes minutes on a CPU, `small` under an hour, `paper` is the published protocol."""
+
+
+def space(
+    *,
+    classes: int,
+    channels: int = 16,
+    cells: int = 8,
+    nodes: int = 4,
+    ops: tuple[str, ...] = OPS,
+    stem_multiplier: int = 3,
+    dtype: str = "float32",
+) -> SearchSpace:
+    """Return the DARTS search space.
+
+    Args:
+        classes: number of classes.
+        channels: channels C of the first cells' nodes.
+        cells: cells in the supernet, at least 3; reductions stand at one and two thirds.
+        nodes: intermediate nodes of a cell; a cell has `nodes * (nodes + 3) / 2` edges.
+        ops: candidate operations; `none` may take part in the mixture but is never kept.
+        stem_multiplier: the stem has `stem_multiplier * channels` channels.
+        dtype: type of the computation, `float32` or `bfloat16`; parameters and statistics are always float32.
+
+    Raises:
+        UserError: if an argument is out of its range.
+    """
+    _positive(classes=classes - 1, channels=channels, nodes=nodes, stem_multiplier=stem_multiplier)
+    _check_cells("space.cells", cells)
+    _check_ops(ops)
+    network = SuperNet(channels, cells, nodes, tuple(ops), classes, stem_multiplier, _dtype(dtype))
+    group = Group(
+        edges=edges(nodes),
+        ops=tuple(ops),
+        nodes=tuple(tuple((edge(node, source), source) for source in range(node + INPUTS)) for node in range(nodes)),
+        keep=2,
+        concat=tuple(range(INPUTS, INPUTS + nodes)),
+    )
+
+    def init(key: PRNGKey, x: Array) -> Variables:
+        uniform = jnp.zeros((group.edges, len(ops)))
+        return _variables(network.init(key, x, {NORMAL: uniform, REDUCE: uniform}, train=False))
+
+    def apply(
+        variables: Variables, op_weights: Mapping[str, Array], x: Array, *, train: bool
+    ) -> tuple[Array, Stats]:
+        tree = {"params": variables.params, "batch_stats": variables.stats}
+        if not train:
+            logits = network.apply(tree, x, op_weights, train=False)
+            return jnp.asarray(logits), variables.stats
+        logits, updated = network.apply(tree, x, op_weights, train=True, mutable=["batch_stats"])
+        return logits, updated["batch_stats"]
+
+    def build_derived(genotype: Genotype, *, searched: bool = False, **settings: Any) -> Network:
+        if searched:
+            own = {"channels": channels, "cells": cells, "stem_multiplier": stem_multiplier, "dtype": dtype}
+            settings = {**own, "auxiliary": False, "affine": False, "pool_norm": True, **settings}
+        return build(genotype, classes=classes, **settings)
+
+    def inherit(genotype: Genotype, variables: Variables) -> Variables:
+        check_genotype(genotype)
+        return Variables(
+            _inherit(genotype, cells, nodes, variables.params), _inherit(genotype, cells, nodes, variables.stats)
+        )
+
+    return SearchSpace("darts", {NORMAL: group, REDUCE: group}, init, apply, build_derived, inherit, check_shape)
+
+
+def build(
+    genotype: Genotype,
+    *,
+    classes: int,
+    channels: int = 36,
+    cells: int = 20,
+    stem_multiplier: int = 3,
+    stem: str = "cifar",
+    auxiliary: bool = True,
+    affine: bool = True,
+    pool_norm: bool = False,
+    dtype: str = "float32",
+) -> Network:
+    """Return the evaluation network of a genotype; the defaults are the published CIFAR-10 network.
+
+    Args:
+        genotype: the architecture.
+        classes: number of classes.
+        channels: channels C of the first cells' nodes.
+        cells: cells, at least 3.
+        stem_multiplier: the CIFAR stem has `stem_multiplier * channels` channels.
+        stem: `cifar` (one 3x3 convolution) or `imagenet` (three with stride 2).
+        auxiliary: whether training uses an auxiliary head after the second reduction.
+        affine: whether the cells' batch norm has scale and bias.
+        pool_norm: whether pools are followed by batch norm, as in the supernet.
+        dtype: type of the computation, `float32` or `bfloat16`.
+
+    Raises:
+        UserError: if the genotype or an argument is not valid.
+    """
+    check_genotype(genotype)
+    _positive(classes=classes - 1, channels=channels, stem_multiplier=stem_multiplier)
+    _check_cells("retrain.cells", cells)
+    if stem not in ("cifar", "imagenet"):
+        raise unknown("stem", stem, ("cifar", "imagenet"))
+    module = DerivedNetwork(
+        genotype, channels, cells, classes, stem_multiplier, stem, auxiliary, affine, pool_norm, _dtype(dtype)
+    )
+
+    def init(key: PRNGKey, x: Array) -> Variables:
+        _check_input(x.shape[1:], stem, auxiliary)
+        key_params, key_drop = jax.random.split(key)
+        return _variables(module.init({"params": key_params, DROP_PATH: key_drop}, x, train=True))
+
+    def apply(
+        variables: Variables, x: Array, *, train: bool, key: PRNGKey | None = None, drop_path: Array | float = 0.0
+    ) -> tuple[Output, Stats]:
+        tree = {"params": variables.params, "batch_stats": variables.stats}
+        if not train:
+            return module.apply(tree, x, train=False), variables.stats  # type: ignore[return-value]
+        output, updated = module.apply(
+            tree, x, train=True, drop_path=drop_path, rngs={DROP_PATH: key}, mutable=["batch_stats"]
+        )
+        return output, updated["batch_stats"]
+
+    return Network(init, apply, lambda shape: workload(module, shape))
+
+
+def check_genotype(genotype: Genotype) -> None:
+    """Raise `UserError` unless `genotype` is an architecture of this space."""
+    names = tuple(name for name, _ in genotype.cells)
+    if sorted(names) != [NORMAL, REDUCE]:
+        raise UserError(f"genotype: expected the cells {NORMAL!r} and {REDUCE!r}, got {', '.join(names) or 'none'}")
+    for name, cell in genotype.cells:
+        if not cell.nodes:
+            raise UserError(f"genotype, {name} cell: expected at least one node, got none")
+        for node, kept in enumerate(cell.nodes):
+            if not kept:
+                raise UserError(f"genotype, {name} cell: node {node} has no incoming edge, expected at least one")
+            for op, source in ((item.op, item.source) for item in kept):
+                if op not in operations.names():
+                    raise UserError(f"genotype, {name} cell, node {node}: {unknown('operation', op, operations.names())}")
+                if not 0 <= source < node + INPUTS:
+                    raise UserError(
+                        f"genotype, {name} cell, node {node}: expected a source from 0 to {node + INPUTS - 1}, got {source}"
+                    )
+        last = INPUTS + len(cell.nodes) - 1
+        if not cell.concat or not all(0 <= state <= last for state in cell.concat):
+            raise UserError(
+                f"genotype, {name} cell: expected 'concat' to name states from 0 to {last}, got {list(cell.concat)}"
+            )
+
+
+def check_shape(shape: tuple[int, ...]) -> None:
+    """Raise `UserError` unless images of `shape` (H, W, C) survive the two reductions."""
+    _check_input(shape, "cifar", auxiliary=False)
+
+
+def _check_input(shape: tuple[int, ...], stem: str, auxiliary: bool) -> None:
+    height, width = shape[0], shape[1]
+    unit = 2**REDUCTIONS * (8 if stem == "imagenet" else 1)
+    if height % unit or width % unit or min(height, width) < unit:
+        raise UserError(
+            f"images of {height}x{width}: the {REDUCTIONS} reduction cells need height and width to be multiples "
+            f"of {unit}; resize or pad the images"
+        )
+    if auxiliary and stem == "cifar" and min(auxiliary_size(height, width)) < 8:
+        raise UserError(
+            f"images of {height}x{width}: the auxiliary head needs at least 32x32; set retrain.auxiliary=false"
+        )
+
+
+def _positive(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            least, got = (2, value + 1) if name == "classes" else (1, value)
+            raise UserError(f"{name}: expected at least {least}, got {got}")
+
+
+def _check_cells(name: str, cells: int) -> None:
+    if cells < 3:
+        raise UserError(f"{name}: expected at least 3 (one normal and two reduction cells), got {cells}")
+
+
+def _check_ops(ops: tuple[str, ...]) -> None:
+    for op in ops:
+        if op not in operations.names():
+            raise unknown("operation", op, operations.names())
+    if len(set(ops)) < len(ops):
+        raise UserError(f"space.ops: expected different operations, got {', '.join(ops)}")
+    if not set(ops) - {"none"}:
+        raise UserError(f"space.ops: expected at least one operation beside 'none', got {', '.join(ops) or 'nothing'}")
+
+
+def _dtype(name: str) -> jnp.dtype:
+    if name not in ("float32", "bfloat16"):
+        raise unknown("dtype", name, ("float32", "bfloat16"))
+    return jnp.dtype(name)
+
+
+def _variables(tree: Mapping[str, Any]) -> Variables:
+    return Variables(tree["params"], tree.get("batch_stats", {}))
+
+
+def _inherit(genotype: Genotype, cells: int, nodes: int, tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick from a supernet's parameters or statistics what the derived network keeps."""
+    kept = {name: part for name, part in tree.items() if not name.startswith("cell_")}
+    for index, cell in enumerate(plan(cells, 1)):
+        source_tree = tree.get(f"cell_{index}", {})
+        own = {name: part for name, part in source_tree.items() if name.startswith("preprocess_")}
+        for node, edges_kept in enumerate(genotype[cell.group].nodes):
+            for position, (op, source) in enumerate((item.op, item.source) for item in edges_kept):
+                stride = cell.stride if source < INPUTS else 1
+                row = loops(cell.stride, nodes)[stride].index((node, source))
+                mixed = source_tree.get(loop_name(stride), {}).get("op", {}).get(op)
+                if mixed is not None:
+                    own[edge_name(node, position, op)] = jax.tree.map(lambda leaf, row=row: leaf[row], mixed)
+        kept[f"cell_{index}"] = own
+    return kept
+
+
+__all__ = [
+    "OPS",
+    "PRESETS",
+    "Genotype",
+    "build",
+    "check_genotype",
+    "check_shape",
+    "published",
+    "space",
+]

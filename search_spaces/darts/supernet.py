@@ -1,0 +1,115 @@
+"""The DARTS search network: every edge of every cell mixes all operations (arXiv:1806.09055, section 3.1)."""
+
+from collections.abc import Mapping
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from dnas.nn.init import torch_bias, torch_uniform
+from dnas.nn.mixed import mixed_edges
+from dnas.nn.operations import FactorizedReduce, Norm, ReLUConvBN
+from search_spaces.darts.cells import INPUTS, CellPlan, edge, loop_name, loops, plan
+
+
+class SearchCell(nn.Module):
+    """A cell whose edges are mixed operations.
+
+    Attributes:
+        plan: channels and strides.
+        ops: candidate operations.
+        nodes: intermediate nodes.
+        dtype: type of the computation.
+    """
+
+    plan: CellPlan
+    ops: tuple[str, ...]
+    nodes: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, s0: jax.Array, s1: jax.Array, weights: jax.Array, train: bool) -> jax.Array:
+        """Map the outputs of the two cells before and `weights` (edges, ops) to the concatenated nodes."""
+        channels, settings = self.plan.channels, {"affine": False, "dtype": self.dtype}
+        before = FactorizedReduce if self.plan.reduced_before else ReLUConvBN
+        states = [
+            before(channels, **settings, name="preprocess_0")(s0, train),
+            ReLUConvBN(channels, **settings, name="preprocess_1")(s1, train),
+        ]
+        inputs = jnp.stack(states)
+        stride = self.plan.stride
+        shape = states[1][:, ::stride, ::stride].shape
+        filled = jnp.zeros((INPUTS + self.nodes, *shape), self.dtype)
+        if stride == 1:
+            filled = filled.at[:INPUTS].set(inputs)
+        for own, pairs in loops(stride, self.nodes).items():
+            edges = (
+                jnp.array([source for _, source in pairs]),
+                jnp.array([INPUTS + node for node, _ in pairs]),
+                weights[jnp.array([edge(node, source) for node, source in pairs])],
+            )
+            filled = mixed_edges(
+                filled,
+                inputs if own > 1 else None,
+                edges,
+                ops=self.ops,
+                channels=channels,
+                stride=own,
+                train=train,
+                dtype=self.dtype,
+                name=loop_name(own),
+            )
+        return jnp.concatenate(list(filled[INPUTS:]), axis=-1)
+
+
+class SuperNet(nn.Module):
+    """The whole search network; arguments as in `search_spaces.darts.space`."""
+
+    channels: int
+    cells: int
+    nodes: int
+    ops: tuple[str, ...]
+    classes: int
+    stem_multiplier: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, weights: Mapping[str, jax.Array], train: bool) -> jax.Array:
+        """Map images `(N, H, W, channels)` and operation weights to `(N, classes)` float32 logits."""
+        s0 = s1 = Stem(self.stem_multiplier * self.channels, self.dtype, name="stem")(x, train)
+        for index, cell in enumerate(plan(self.cells, self.channels)):
+            name = f"cell_{index}"
+            s0, s1 = s1, SearchCell(cell, self.ops, self.nodes, self.dtype, name=name)(
+                s0, s1, weights[cell.group], train
+            )
+        return Head(self.classes, name="head")(s1)
+
+
+class Stem(nn.Module):
+    """3x3 convolution and batch norm with affine: the only affine one of the supernet."""
+
+    channels: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Map `(N, H, W, any)` to `(N, H, W, channels)`."""
+        conv = nn.Conv(
+            self.channels, (3, 3), padding=1, use_bias=False, kernel_init=torch_uniform, dtype=self.dtype, name="conv"
+        )
+        return Norm(dtype=self.dtype, name="norm")(conv(x), train)
+
+
+class Head(nn.Module):
+    """Global average pool and a dense layer, in float32."""
+
+    classes: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `(N, H, W, C)` to `(N, classes)` logits."""
+        pooled = x.astype(jnp.float32).mean(axis=(1, 2))
+        dense = nn.Dense(
+            self.classes, kernel_init=torch_uniform, bias_init=torch_bias(pooled.shape[-1]), name="dense"
+        )
+        return dense(pooled)
