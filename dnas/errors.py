@@ -1,4 +1,4 @@
-"""The one error that a user's input can cause, and the helper that names the nearest valid word."""
+"""The one error that a user's input can cause, and the helpers that word it."""
 
 import difflib
 from collections.abc import Iterable
@@ -21,3 +21,9 @@ def unknown(kind: str, name: str, options: Iterable[str]) -> UserError:
     near = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return UserError(f"unknown {kind} {name!r}: {hint}(known: {', '.join(options)})")
+
+
+def reason(error: BaseException) -> str:
+    """Return why `error` came about: the first sentence of its message, on one line and without the full stop."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split()).partition(". ")[0].rstrip(".")

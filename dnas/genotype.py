@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dnas.errors import UserError
+from dnas.errors import UserError, reason
 
 SCHEMA = "dnas.genotype/1"
 
@@ -82,7 +82,7 @@ def load(path: str | Path) -> Genotype:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the genotype {str(path)!r}: {_reason(error)}") from None
+        raise UserError(f"cannot read the genotype {str(path)!r}: {reason(error)}") from None
     try:
         value = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -91,10 +91,6 @@ def load(path: str | Path) -> Genotype:
         return Genotype.from_json(value)
     except UserError as error:
         raise UserError(f"{str(path)!r}: {error}") from None
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 def _text(cell: Cell) -> str:

@@ -17,7 +17,7 @@ def cosine_by_epoch(peak: float, floor: float, epochs: int, steps_per_epoch: int
         epoch = jnp.minimum(jnp.asarray(count) // steps_per_epoch, epochs)
         return floor + 0.5 * (peak - floor) * (1.0 + jnp.cos(jnp.pi * epoch / epochs))
 
-    return schedule  # type: ignore[return-value]
+    return schedule
 
 
 def clipped_sgd(

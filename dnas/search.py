@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from dnas.genotype import Genotype
 from dnas.losses import accuracy, cross_entropy
 from dnas.types import (
     Alpha,
@@ -18,7 +19,6 @@ from dnas.types import (
     Batches,
     Bilevel,
     Evaluation,
-    Genotype,
     Hypergradient,
     Lower,
     Params,
@@ -98,9 +98,7 @@ def compose(
         alpha = optax.apply_updates(dict(state.alpha), alpha_updates)
 
         inner = jax.value_and_grad(bilevel.inner, has_aux=True)
-        (train_loss, evaluation), grads = inner(
-            state.params, alpha, outer.evaluation.stats, batches.train, key_weights
-        )
+        (train_loss, evaluation), grads = inner(state.params, alpha, outer.evaluation.stats, batches.train, key_weights)
         params, weight_opt = bilevel.update(grads, state.weight_opt, state.params)
 
         info = SearchInfo(

@@ -148,7 +148,9 @@ class Objective(Protocol):
 
     def __call__(
         self, params: Params, alpha: Alpha, stats: Stats, batch: Batch, key: PRNGKey
-    ) -> tuple[Array, Evaluation]: ...
+    ) -> tuple[Array, Evaluation]:
+        """Return the loss, differentiable with respect to `params` and `alpha`, and what came of evaluating it."""
+        ...
 
 
 class Bilevel(NamedTuple):

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from dnas.data.dataset import Augment, Dataset, make
-from dnas.data.files import directory, reason
-from dnas.errors import UserError
+from dnas.data.files import directory
+from dnas.errors import UserError, reason
 
 FOLDER = "cifar-10-batches-bin"
 TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from dnas.data.files import disk, reason
-from dnas.errors import UserError
+from dnas.data.files import disk
+from dnas.errors import UserError, reason
 
 SLACK = 1 << 20
 """Bytes that an archive may hold beyond the expected files: headers, padding and small documents."""

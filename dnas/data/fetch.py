@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dnas.data.files import disk, reason
-from dnas.errors import UserError
+from dnas.data.files import disk
+from dnas.errors import UserError, reason
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are here, and with how many there will be where the server says so."""

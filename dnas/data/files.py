@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dnas.errors import UserError
+from dnas.errors import UserError, reason
 
 VARIABLE = "DNAS_DATA"
 DEFAULT = "~/.cache/dnas/data"
@@ -26,12 +26,6 @@ def directory(data_dir: str | Path | None = None) -> Path:
 def expand(text: str) -> Path:
     """Return the path with a leading `~` replaced; a shell leaves it alone in `npz:~/FILE`."""
     return Path(os.path.expanduser(text))
-
-
-def reason(error: BaseException) -> str:
-    """Return why `error` came about: the first sentence of its message, on one line and without the full stop."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split()).partition(". ")[0].rstrip(".")
 
 
 @contextmanager

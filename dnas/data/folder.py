@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnas.data.dataset import Dataset, make
-from dnas.data.files import expand, reason
-from dnas.errors import UserError
+from dnas.data.files import expand
+from dnas.errors import UserError, reason
 
 EXTENSIONS = (".png", ".jpg", ".jpeg")
 LAYOUT = "DIR/train/CLASS/*.png|jpg and DIR/test/CLASS/*.png|jpg"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dnas.data.dataset import Dataset, make
-from dnas.data.files import expand, reason
-from dnas.errors import UserError
+from dnas.data.files import expand
+from dnas.errors import UserError, reason
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 

@@ -1,0 +1,1 @@
+"""Layers and candidate operations, and counting what a network made of them costs."""

@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from dnas.nn.init import torch_uniform
 
@@ -101,9 +102,7 @@ def _backward(
     return lax.platform_dependent(*residuals, cotangent, cpu=shifted, default=grouped)
 
 
-def _input_gradient(
-    stride: int, dilation: int, x: jax.Array, kernel: jax.Array, cotangent: jax.Array
-) -> jax.Array:
+def _input_gradient(stride: int, dilation: int, x: jax.Array, kernel: jax.Array, cotangent: jax.Array) -> jax.Array:
     reach = dilation * (kernel.shape[0] - 1)
     pad = reach // 2
     spread = []
@@ -115,9 +114,7 @@ def _input_gradient(
     return _sum_of_taps(padded, kernel[::-1, ::-1], x.shape[1], x.shape[2], 1, dilation)
 
 
-def _kernel_gradient(
-    stride: int, dilation: int, x: jax.Array, kernel: jax.Array, cotangent: jax.Array
-) -> jax.Array:
+def _kernel_gradient(stride: int, dilation: int, x: jax.Array, kernel: jax.Array, cotangent: jax.Array) -> jax.Array:
     size = kernel.shape[0]
     pad = dilation * (size // 2)
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
@@ -149,7 +146,7 @@ class DepthwiseConv(nn.Module):
     size: int
     stride: int = 1
     dilation: int = 1
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

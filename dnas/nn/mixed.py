@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from dnas.nn.operations import operation
 
@@ -20,7 +21,7 @@ class MixedOp(nn.Module):
     ops: tuple[str, ...]
     channels: int
     stride: int = 1
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, weights: jax.Array, train: bool) -> jax.Array:
@@ -48,7 +49,7 @@ class MixedEdge(nn.Module):
     channels: int
     stride: int
     train: bool
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -70,7 +71,7 @@ def mixed_edges(
     channels: int,
     stride: int,
     train: bool,
-    dtype: jnp.dtype,
+    dtype: DTypeLike,
     name: str,
 ) -> jax.Array:
     """Run E edges in order as one loop, so that the program holds one mixed operation however many edges there are.

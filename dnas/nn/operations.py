@@ -5,11 +5,13 @@ Batch norm has epsilon 1e-5 and decay 0.9; `affine` says whether it has a scale 
 """
 
 import re
+from collections.abc import Callable
 from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from dnas.nn.depthwise import DepthwiseConv
 from dnas.nn.init import torch_uniform
@@ -20,7 +22,7 @@ class Norm(nn.Module):
     """Batch norm: batch statistics in training, running statistics otherwise; statistics in float32."""
 
     affine: bool = True
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -51,7 +53,7 @@ class Operation(nn.Module):
     stride: int = 1
     affine: bool = True
     pool_norm: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     def pointwise(self, features: int, name: str | None = None) -> nn.Dense:
         """A bias-free 1x1 convolution: a matrix product over the channels."""
@@ -159,14 +161,17 @@ class ReLUConvBN(Operation):
         return self.norm("norm")(self.pointwise(self.channels, "pointwise")(nn.relu(x)), train)
 
 
-_FIXED: dict[str, partial[Operation]] = {
-    "none": partial(Zero),
+_FIXED: dict[str, Callable[..., Operation]] = {
+    "none": Zero,
     "max_pool_3x3": partial(Pool, kind="max"),
     "avg_pool_3x3": partial(Pool, kind="avg"),
-    "skip_connect": partial(Skip),
-    "conv_7x1_1x7": partial(FactorizedConv),
+    "skip_connect": Skip,
+    "conv_7x1_1x7": FactorizedConv,
 }
-_SIZED: dict[str, tuple[type[Operation], tuple[int, ...]]] = {"sep_conv": (SepConv, (3, 5, 7)), "dil_conv": (DilConv, (3, 5))}
+_SIZED: dict[str, tuple[Callable[..., Operation], tuple[int, ...]]] = {
+    "sep_conv": (SepConv, (3, 5, 7)),
+    "dil_conv": (DilConv, (3, 5)),
+}
 
 
 def names() -> tuple[str, ...]:
@@ -175,7 +180,7 @@ def names() -> tuple[str, ...]:
     return (*_FIXED, *sized)
 
 
-def operation(name: str) -> partial[Operation]:
+def operation(name: str) -> Callable[..., Operation]:
     """Return the constructor of the operation called `name`; `KeyError` if there is none."""
     if name in _FIXED:
         return _FIXED[name]

@@ -28,7 +28,8 @@ def max_pool_3x3(x: jax.Array, stride: int) -> jax.Array:
 def _forward(x: jax.Array, stride: int) -> tuple[jax.Array, tuple[jax.Array, tuple[int, ...]]]:
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
     height, width = (-(-length // stride) for length in x.shape[1:3])
-    best = winner = None
+    best: jax.Array | None = None
+    winner: jax.Array | None = None
     for tap, (row, column) in enumerate(_TAPS):
         window = lax.slice(
             padded,
@@ -36,7 +37,7 @@ def _forward(x: jax.Array, stride: int) -> tuple[jax.Array, tuple[jax.Array, tup
             (x.shape[0], row + stride * (height - 1) + 1, column + stride * (width - 1) + 1, x.shape[3]),
             (1, stride, stride, 1),
         )
-        if best is None:
+        if best is None or winner is None:
             best, winner = window, jnp.zeros(window.shape, jnp.int8)
         else:
             winner = jnp.where(window > best, np.int8(tap), winner)
@@ -45,9 +46,7 @@ def _forward(x: jax.Array, stride: int) -> tuple[jax.Array, tuple[jax.Array, tup
     return max_pool_3x3(x, stride), (winner, x.shape[1:3])
 
 
-def _backward(
-    stride: int, residuals: tuple[jax.Array, tuple[int, ...]], cotangent: jax.Array
-) -> tuple[jax.Array]:
+def _backward(stride: int, residuals: tuple[jax.Array, tuple[int, ...]], cotangent: jax.Array) -> tuple[jax.Array]:
     winner, (height, width) = residuals
     spread = []
     for length, out in zip((height, width), winner.shape[1:3], strict=True):

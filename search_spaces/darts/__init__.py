@@ -47,7 +47,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "retrain.batch_size": 64,
         "retrain.auxiliary": False,
         "retrain.drop_path": 0.0,
-        "retrain.cutout": 0,
     },
     "small": {
         "data": "cifar10",
@@ -63,7 +62,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "retrain.auxiliary": False,
         "retrain.drop_path": 0.0,
     },
-    "paper": {"data": "cifar10", "baseline": 0},
+    "paper": {"data": "cifar10", "baseline": 0, "search.shuffle_split": False, "retrain.cutout": 16},
 }
 """Named sets of settings: `tiny` takes minutes on a CPU, `small` under an hour, `paper` is the published protocol."""
 
@@ -108,9 +107,7 @@ def space(
         uniform = jnp.zeros((group.edges, len(ops)))
         return _variables(network.init(key, x, {NORMAL: uniform, REDUCE: uniform}, train=False))
 
-    def apply(
-        variables: Variables, op_weights: Mapping[str, Array], x: Array, *, train: bool
-    ) -> tuple[Array, Stats]:
+    def apply(variables: Variables, op_weights: Mapping[str, Array], x: Array, *, train: bool) -> tuple[Array, Stats]:
         tree = {"params": variables.params, "batch_stats": variables.stats}
         if not train:
             logits = network.apply(tree, x, op_weights, train=False)
@@ -183,9 +180,8 @@ def build(
         tree = {"params": variables.params, "batch_stats": variables.stats}
         if not train:
             return module.apply(tree, x, train=False), variables.stats  # type: ignore[return-value]
-        output, updated = module.apply(
-            tree, x, train=True, drop_path=drop_path, rngs={DROP_PATH: key}, mutable=["batch_stats"]
-        )
+        rngs = {} if key is None else {DROP_PATH: key}
+        output, updated = module.apply(tree, x, train=True, drop_path=drop_path, rngs=rngs, mutable=["batch_stats"])
         return output, updated["batch_stats"]
 
     return Network(init, apply, lambda shape: workload(module, shape))
@@ -204,10 +200,12 @@ def check_genotype(genotype: Genotype) -> None:
                 raise UserError(f"genotype, {name} cell: node {node} has no incoming edge, expected at least one")
             for op, source in ((item.op, item.source) for item in kept):
                 if op not in operations.names():
-                    raise UserError(f"genotype, {name} cell, node {node}: {unknown('operation', op, operations.names())}")
+                    reason = unknown("operation", op, operations.names())
+                    raise UserError(f"genotype, {name} cell, node {node}: {reason}")
                 if not 0 <= source < node + INPUTS:
                     raise UserError(
-                        f"genotype, {name} cell, node {node}: expected a source from 0 to {node + INPUTS - 1}, got {source}"
+                        f"genotype, {name} cell, node {node}: expected a source from 0 to {node + INPUTS - 1}, "
+                        f"got {source}"
                     )
         last = INPUTS + len(cell.nodes) - 1
         if not cell.concat or not all(0 <= state <= last for state in cell.concat):

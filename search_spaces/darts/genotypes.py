@@ -18,13 +18,17 @@ _SHORT = {
 
 def _cell(text: str, concat: tuple[int, ...]) -> Cell:
     nodes = tuple(
-        tuple(Edge(_SHORT[word.split()[0]], int(word.split()[1])) for word in node.split(",")) for node in text.split("|")
+        tuple(Edge(_SHORT[word.split()[0]], int(word.split()[1])) for word in node.split(","))
+        for node in text.split("|")
     )
     return Cell(nodes, concat)
 
 
 def _genotype(
-    normal: str, reduce: str, normal_concat: tuple[int, ...] = (2, 3, 4, 5), reduce_concat: tuple[int, ...] = (2, 3, 4, 5)
+    normal: str,
+    reduce: str,
+    normal_concat: tuple[int, ...] = (2, 3, 4, 5),
+    reduce_concat: tuple[int, ...] = (2, 3, 4, 5),
 ) -> Genotype:
     return Genotype("darts", (("normal", _cell(normal, normal_concat)), ("reduce", _cell(reduce, reduce_concat))))
 

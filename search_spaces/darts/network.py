@@ -1,11 +1,14 @@
 """The network that a DARTS genotype stands for (arXiv:1806.09055, section 3.1 and appendix A)."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from dnas.genotype import Genotype
-from dnas.nn.init import torch_bias, torch_uniform
+from dnas.nn.init import torch_uniform
 from dnas.nn.operations import FactorizedReduce, Norm, ReLUConvBN, operation
 from dnas.types import Output
 from search_spaces.darts.cells import INPUTS, REDUCE, CellPlan, plan
@@ -30,13 +33,13 @@ class DerivedCell(nn.Module):
     plan: CellPlan
     affine: bool = True
     pool_norm: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, s0: jax.Array, s1: jax.Array, train: bool, drop_path: jax.Array | float = 0.0) -> jax.Array:
         """Map the outputs of the two cells before to the concatenation that the genotype names."""
         cell, channels = self.genotype[self.plan.group], self.plan.channels
-        settings = {"affine": self.affine, "dtype": self.dtype}
+        settings: dict[str, Any] = {"affine": self.affine, "dtype": self.dtype}
         before = FactorizedReduce if self.plan.reduced_before else ReLUConvBN
         states = [
             before(channels, **settings, name="preprocess_0")(s0, train),
@@ -81,7 +84,7 @@ class DerivedNetwork(nn.Module):
     auxiliary: bool
     affine: bool
     pool_norm: bool
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool, drop_path: jax.Array | float = 0.0) -> Output:
@@ -92,9 +95,7 @@ class DerivedNetwork(nn.Module):
             s0 = s1 = Stem(self.stem_multiplier * self.channels, self.dtype, name="stem")(x, train)
         auxiliary = None
         for index, cell in enumerate(plan(self.cells, self.channels, self.stem == "imagenet")):
-            derived = DerivedCell(
-                self.genotype, cell, self.affine, self.pool_norm, self.dtype, name=f"cell_{index}"
-            )
+            derived = DerivedCell(self.genotype, cell, self.affine, self.pool_norm, self.dtype, name=f"cell_{index}")
             s0, s1 = s1, derived(s0, s1, train, drop_path)
             if self.auxiliary and train and index == 2 * self.cells // 3:
                 stride = 2 if self.stem == "imagenet" else 3
@@ -106,7 +107,7 @@ class ImageNetStem(nn.Module):
     """Three stride-2 3x3 convolutions; the first cell's inputs are the outputs after two and after three of them."""
 
     channels: int
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
@@ -133,7 +134,7 @@ class AuxiliaryHead(nn.Module):
 
     classes: int
     pool_stride: int = 3
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:

@@ -1,10 +1,12 @@
 """The DARTS search network: every edge of every cell mixes all operations (arXiv:1806.09055, section 3.1)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from dnas.nn.init import torch_bias, torch_uniform
 from dnas.nn.mixed import mixed_edges
@@ -25,12 +27,13 @@ class SearchCell(nn.Module):
     plan: CellPlan
     ops: tuple[str, ...]
     nodes: int
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, s0: jax.Array, s1: jax.Array, weights: jax.Array, train: bool) -> jax.Array:
         """Map the outputs of the two cells before and `weights` (edges, ops) to the concatenated nodes."""
-        channels, settings = self.plan.channels, {"affine": False, "dtype": self.dtype}
+        channels = self.plan.channels
+        settings: dict[str, Any] = {"affine": False, "dtype": self.dtype}
         before = FactorizedReduce if self.plan.reduced_before else ReLUConvBN
         states = [
             before(channels, **settings, name="preprocess_0")(s0, train),
@@ -71,17 +74,15 @@ class SuperNet(nn.Module):
     ops: tuple[str, ...]
     classes: int
     stem_multiplier: int
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, weights: Mapping[str, jax.Array], train: bool) -> jax.Array:
         """Map images `(N, H, W, channels)` and operation weights to `(N, classes)` float32 logits."""
         s0 = s1 = Stem(self.stem_multiplier * self.channels, self.dtype, name="stem")(x, train)
         for index, cell in enumerate(plan(self.cells, self.channels)):
-            name = f"cell_{index}"
-            s0, s1 = s1, SearchCell(cell, self.ops, self.nodes, self.dtype, name=name)(
-                s0, s1, weights[cell.group], train
-            )
+            mixed = SearchCell(cell, self.ops, self.nodes, self.dtype, name=f"cell_{index}")
+            s0, s1 = s1, mixed(s0, s1, weights[cell.group], train)
         return Head(self.classes, name="head")(s1)
 
 
@@ -89,7 +90,7 @@ class Stem(nn.Module):
     """3x3 convolution and batch norm with affine: the only affine one of the supernet."""
 
     channels: int
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -109,7 +110,5 @@ class Head(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `(N, H, W, C)` to `(N, classes)` logits."""
         pooled = x.astype(jnp.float32).mean(axis=(1, 2))
-        dense = nn.Dense(
-            self.classes, kernel_init=torch_uniform, bias_init=torch_bias(pooled.shape[-1]), name="dense"
-        )
+        dense = nn.Dense(self.classes, kernel_init=torch_uniform, bias_init=torch_bias(pooled.shape[-1]), name="dense")
         return dense(pooled)

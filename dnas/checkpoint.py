@@ -1,0 +1,125 @@
+"""Checkpoints on disk: written whole or not at all, verified when read. The only file that imports Orbax."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from dnas.errors import UserError, reason
+
+Tree = TypeVar("Tree")
+KEEP = 2
+"""Finished checkpoints that are kept: the newest, and the one before it in case the newest gets damaged."""
+_CHECKSUMS = "checksums.json"
+_PREFIX = "step-"
+
+
+def save_tree(path: Path, tree: Any) -> None:
+    """Write a pytree of arrays to the folder `path` with a checksum of every file, replacing what is there.
+
+    Everything is written under a temporary name and renamed last, so that `path` is never half-written.
+
+    Raises:
+        UserError: if it cannot be written, for instance because the disk is full.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ocp.save(unfinished, tree)
+        (unfinished / _CHECKSUMS).write_text(json.dumps(_checksums(unfinished), indent=1))
+        _sync(unfinished)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(unfinished, path)
+    except Exception as error:  # Orbax and TensorStore raise errors of many types for one full disk.
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise UserError(
+            f"cannot write {str(path)!r} ({reason(error)}): free disk space or permissions; what was there before is kept"
+        ) from error
+
+
+def load_tree(path: Path, like: Tree) -> Tree:
+    """Read the pytree that `save_tree` wrote.
+
+    Args:
+        path: the folder.
+        like: a pytree of the same structure, shapes and types; its values are not used.
+
+    Raises:
+        UserError: if a file is missing, its checksum differs, or the tree has another structure.
+    """
+    try:
+        expected = json.loads((path / _CHECKSUMS).read_text())
+        if expected != _checksums(path):
+            raise UserError("a checksum differs")
+        abstract = jax.tree.map(_abstract, like)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ocp.load(path, abstract)
+    except Exception as error:
+        raise UserError(f"checkpoint {str(path)!r} is damaged or of another program ({reason(error)})") from error
+
+
+class Checkpoints:
+    """The checkpoints of one phase of a run, in the folder `path`, named by step."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def steps(self) -> list[int]:
+        """Return the steps of all finished checkpoints, oldest first."""
+        if not self.path.is_dir():
+            return []
+        names = [entry.name.removeprefix(_PREFIX) for entry in self.path.iterdir() if entry.name.startswith(_PREFIX)]
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def save(self, step: int, tree: Any) -> None:
+        """Write a checkpoint of `tree` at `step`, then delete all but the newest `KEEP`."""
+        save_tree(self.path / f"{_PREFIX}{step}", tree)
+        for old in self.steps()[:-KEEP]:
+            shutil.rmtree(self.path / f"{_PREFIX}{old}", ignore_errors=True)
+
+    def restore(self, like: Tree, warn: Callable[[str], None]) -> Tree | None:
+        """Return the newest checkpoint that can be read, or `None` if there is none.
+
+        Args:
+            like: pytree of the same structure, shapes and types.
+            warn: called with a sentence for each damaged checkpoint that is passed over.
+        """
+        for step in reversed(self.steps()):
+            try:
+                return load_tree(self.path / f"{_PREFIX}{step}", like)
+            except UserError as error:
+                warn(f"{error}: using the one before it")
+        return None
+
+    def forget_after(self, step: int) -> None:
+        """Delete the checkpoints of later steps, which a resumed run writes anew."""
+        for later in [one for one in self.steps() if one > step]:
+            shutil.rmtree(self.path / f"{_PREFIX}{later}", ignore_errors=True)
+
+
+def _abstract(leaf: Any) -> Any:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None))
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != _CHECKSUMS)
+    return {file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def _sync(folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())

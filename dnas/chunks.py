@@ -1,0 +1,148 @@
+"""Programs that run many steps on the device at once: sampling, augmentation and steps under one `lax.scan`.
+
+A chunk is a stretch of steps within one epoch, by default the whole epoch. It reads the data set from device memory,
+so that nothing goes to or comes from the host while it runs.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from dnas.data.augment import augment, normalise
+from dnas.data.dataset import Augment, Dataset
+from dnas.data.sampling import epoch_batches, random_batch
+from dnas.train import Training
+from dnas.types import Array, Batch, Batches, PRNGKey, Search
+
+Infos = dict[str, Array]
+"""Per-step values of a chunk, `(chunk,)` each; steps beyond the end of the epoch hold NaN."""
+
+
+class DeviceData(NamedTuple):
+    """A part of a data set in device memory: `(N, H, W, C)` uint8 images and `(N,)` int32 labels."""
+
+    x: Array
+    y: Array
+
+
+class Source(NamedTuple):
+    """How a part of a data set becomes minibatches.
+
+    Attributes:
+        size: images in the part.
+        batch_size: images in a minibatch.
+        augment: random augmentation.
+        mean: per channel, of pixels divided by 255.
+        std: per channel.
+    """
+
+    size: int
+    batch_size: int
+    augment: Augment
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def batch(self, key: PRNGKey, data: DeviceData, rows: Array) -> Batch:
+        """Gather and augment the images at `rows`."""
+        return Batch(augment(key, data.x[rows], self.mean, self.std, **self.augment._asdict()), data.y[rows])
+
+
+class Chunk(NamedTuple):
+    """A program that runs the next `length` steps of an epoch.
+
+    Attributes:
+        run: `(state, key, data...) -> (state, Infos, finite)`; `key` makes all minibatches and augmentations.
+        length: steps in a chunk.
+        per_epoch: steps in an epoch.
+    """
+
+    run: Callable[..., tuple[Any, Infos, Array]]
+    length: int
+    per_epoch: int
+
+
+def search_chunk(search: Search, train: Source, valid: Source, per_epoch: int, length: int) -> Chunk:
+    """Return the program `(state, key, train_data, valid_data) -> ...` of a search."""
+
+    def run(state: Any, key: PRNGKey, train_data: DeviceData, valid_data: DeviceData) -> tuple[Any, Infos, Array]:
+        key_order, key_valid, key_augment = jax.random.split(key, 3)
+
+        def batches(step: Array, rows: Array) -> Batches:
+            key_train, key_other = jax.random.split(jax.random.fold_in(key_augment, step))
+            other = random_batch(key_valid, step, valid.size, valid.batch_size)
+            return Batches(train.batch(key_train, train_data, rows), valid.batch(key_other, valid_data, other))
+
+        return _scan(search.step, batches, state, key_order, train, per_epoch, length)
+
+    return Chunk(run, length, per_epoch)
+
+
+def train_chunk(training: Training, train: Source, per_epoch: int, length: int) -> Chunk:
+    """Return the program `(state, key, data) -> ...` of a network's training."""
+
+    def run(state: Any, key: PRNGKey, data: DeviceData) -> tuple[Any, Infos, Array]:
+        key_order, key_augment = jax.random.split(key)
+
+        def batch(step: Array, rows: Array) -> Batch:
+            return train.batch(jax.random.fold_in(key_augment, step), data, rows)
+
+        return _scan(training.step, batch, state, key_order, train, per_epoch, length)
+
+    return Chunk(run, length, per_epoch)
+
+
+def _scan(
+    step: Callable[..., Any],
+    batch: Callable[[Array, Array], Any],
+    state: Any,
+    key_order: PRNGKey,
+    source: Source,
+    per_epoch: int,
+    length: int,
+) -> tuple[Any, Infos, Array]:
+    epoch, first = state.step // per_epoch, state.step % per_epoch
+    order = epoch_batches(key_order, epoch, source.size, source.batch_size)
+
+    def take(state: Any, position: Array) -> tuple[Any, Infos]:
+        state, info = step(state, batch(state.step, order[position]))
+        return state, info._asdict()
+
+    def take_or_rest(state: Any, position: Array) -> tuple[Any, Infos]:
+        shapes = jax.eval_shape(take, state, position)[1]
+        rest = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
+        return lax.cond(position < per_epoch, take, lambda state, _: (state, rest), state, position)
+
+    state, infos = lax.scan(take if per_epoch % length == 0 else take_or_rest, state, first + jnp.arange(length))
+    return state, infos, all_finite(state)
+
+
+def all_finite(tree: Any) -> Array:
+    """Return whether every floating-point entry of `tree` is finite."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+
+
+def evaluation(predict: Callable[[Any, Array], Array], dataset: Dataset, batch_size: int) -> Callable[..., Array]:
+    """Return `(state, data) -> number of correct predictions` over all of `data`, whose length is static.
+
+    Args:
+        predict: `(state, x) -> logits` for normalised images.
+        dataset: gives mean and standard deviation.
+        batch_size: images at a time; the last batch is filled up and the filling not counted.
+    """
+
+    def correct(state: Any, data: DeviceData) -> Array:
+        size = data.y.shape[0]
+        steps = -(-size // batch_size)
+
+        def count(rows: Array) -> Array:
+            x = normalise(data.x[rows % size], dataset.mean, dataset.std)
+            hits = jnp.argmax(predict(state, x), axis=-1) == data.y[rows % size]
+            return jnp.sum(hits & (rows < size))
+
+        return lax.map(count, jnp.arange(steps * batch_size).reshape(steps, batch_size)).sum()
+
+    return correct

@@ -1,0 +1,35 @@
+"""`dnas settings`."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+
+@click.command(name="settings")
+@click.option("--space", default="darts", show_default=True, help="Search space.")
+@click.option("--method", default="darts", show_default=True, help="Search method.")
+@click.argument("words", nargs=-1)
+def list_settings(space: str, method: str, words: tuple[str, ...]) -> None:
+    """List every setting with its type, its published default and its value in each preset; WORDS filter by name.
+
+    \b
+    Examples:
+      dnas settings
+      dnas settings epochs
+    """
+    from dnas import plugins
+    from dnas.run import config
+    from dnas.run.settings import kind_name
+
+    module = plugins.find(plugins.SPACES, "space", space)
+    presets = {name: chosen for name, chosen in module.PRESETS.items() if set(chosen) - {"data", "baseline"}}
+    table = Table("setting", "type", "default", *presets, "meaning")
+    for name, setting in sorted(config.setting_table(module, config.method_of(method)).items()):
+        if all(word in name for word in words):
+            own = [_text(chosen[name]) if name in chosen else "" for chosen in presets.values()]
+            table.add_row(name, kind_name(setting.kind), _text(setting.default), *own, setting.help)
+    Console().print(table)
+
+
+def _text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower() if value is None else str(value)

@@ -1,0 +1,65 @@
+"""`dnas train`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dnas.cli.options import default_directory, refuse_with_resume, run_options
+from dnas.errors import UserError, unknown
+
+
+@click.command()
+@click.argument("genotype", required=False)
+@click.option("--space", help="Search space that the genotype belongs to.  [default: the genotype's own]")
+@run_options
+def train(
+    genotype: str | None,
+    space: str | None,
+    preset: str | None,
+    data: str | None,
+    data_dir: str | None,
+    seed: int | None,
+    assignments: tuple[str, ...],
+    run_dir: Path | None,
+    resume: Path | None,
+    overwrite: bool,
+) -> None:
+    """Train one architecture: GENOTYPE is a file (genotype.json of a run) or a published name such as DARTS_V2.
+
+    \b
+    Examples:
+      dnas train runs/NAME/genotype.json --data digits
+      dnas train DARTS_V2 --preset paper --data-dir ~/data
+      dnas train --resume runs/train-DARTS-V2-20260101-120000
+    """
+    from dnas import plugins
+    from dnas.cli.execute import execute
+    from dnas.genotype import load
+    from dnas.run import config
+
+    if resume:
+        given: dict[str, Any] = {"genotype": genotype, "space": space, "preset": preset, "data": data, "seed": seed}
+        refuse_with_resume(resume, {**given, "set": assignments, "run_dir": run_dir, "overwrite": overwrite})
+        execute(None, resume, data_dir, resume=True)
+        return
+    if genotype is None:
+        raise UserError("dnas train needs a GENOTYPE: a file such as runs/NAME/genotype.json, or a name such as DARTS_V2")
+    published = plugins.find(plugins.SPACES, "space", space or "darts").published()
+    is_file = Path(genotype).exists() or genotype.endswith(".json") or "/" in genotype
+    if not is_file and genotype not in published:
+        raise unknown("genotype", genotype, published)
+    architecture = load(genotype) if is_file else published[genotype]
+    request = config.make(
+        config.TRAIN,
+        space=space or architecture.space,
+        method="darts",
+        preset=preset or "tiny",
+        data=data,
+        seed=seed or 0,
+        baseline=0,
+        assignments=assignments,
+        genotype=architecture,
+    )
+    name = Path(genotype).parent.name or Path(genotype).stem if is_file else genotype
+    execute(request, run_dir or default_directory("train", name), data_dir, overwrite=overwrite)

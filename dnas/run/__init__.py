@@ -1,0 +1,1 @@
+"""A run: from settings through search, retraining and baselines to a directory with everything that came of it."""

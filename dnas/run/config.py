@@ -1,0 +1,120 @@
+"""What a run is asked to do, as one value: checked before anything is written, and read back on resume."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import ModuleType
+from typing import Any
+
+from dnas import plugins
+from dnas.errors import UserError, unknown
+from dnas.genotype import Genotype
+from dnas.run import settings
+from dnas.run.retrain import TrainSettings, check_numbers
+from dnas.run.searching import SearchSettings
+
+SCHEMA = "dnas.config/1"
+SEARCH, TRAIN = "search", "train"
+_GIVEN = ("genotype", "classes", "stem")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A run's whole request.
+
+    Attributes:
+        kind: `search` (search, retrain, baselines) or `train` (train a given genotype).
+        space: name of the search space.
+        method: name of the method; of no effect for `train`.
+        data: name of the data set.
+        preset: name of the preset that the settings started from.
+        seed: seed of everything random.
+        baseline: random architectures to train for comparison.
+        values: every setting by dotted name.
+        genotype: the architecture to train, for `train`.
+    """
+
+    kind: str
+    space: str
+    method: str
+    data: str
+    preset: str
+    seed: int
+    baseline: int
+    values: Mapping[str, Any]
+    genotype: Genotype | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        value = asdict(self)
+        value["genotype"] = self.genotype.to_json() if self.genotype else None
+        value["settings"] = {
+            name: list(item) if isinstance(item, tuple) else item for name, item in value.pop("values").items()
+        }
+        return {"schema": SCHEMA, **value}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> "Config":
+        """Read the JSON form of this version of dnas; `UserError` for any other."""
+        try:
+            if value["schema"] != SCHEMA:
+                raise UserError(f"config.json: expected schema {SCHEMA!r}, got {value['schema']!r}")
+            table = setting_table(plugins.find(plugins.SPACES, "space", value["space"]), method_of(value["method"]))
+            genotype = Genotype.from_json(value["genotype"]) if value["genotype"] else None
+            names = ("kind", "space", "method", "data", "preset", "seed", "baseline")
+            return Config(
+                **{name: value[name] for name in names},
+                values=settings.resolve(table, value["settings"]),
+                genotype=genotype,
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"config.json is damaged or of another version of dnas ({type(error).__name__}: {error})") from None
+
+
+def method_of(name: str) -> Any:
+    """Return the method's factory: the function of its module's name."""
+    return getattr(plugins.find(plugins.METHODS, "method", name), name)
+
+
+def setting_table(space: ModuleType, method: Any) -> dict[str, settings.Setting]:
+    """Return every setting of a run on `space` with `method`."""
+    return {
+        **settings.from_signature("space", space.space),
+        **settings.from_signature("search", SearchSettings),
+        **settings.from_signature("search", method),
+        **settings.from_signature("retrain", space.build, without=_GIVEN),
+        **settings.from_signature("retrain", TrainSettings),
+    }
+
+
+def make(
+    kind: str,
+    *,
+    space: str,
+    method: str,
+    preset: str,
+    data: str | None,
+    seed: int,
+    baseline: int | None,
+    assignments: tuple[str, ...],
+    genotype: Genotype | None = None,
+) -> Config:
+    """Put a request together from what the user gave and a preset.
+
+    Raises:
+        UserError: for an unknown name, or a value of the wrong type or outside its range.
+    """
+    module = plugins.find(plugins.SPACES, "space", space)
+    table = setting_table(module, method_of(method))
+    if preset not in module.PRESETS:
+        raise unknown("preset", preset, module.PRESETS)
+    chosen = dict(module.PRESETS[preset])
+    default_data, default_baseline = chosen.pop("data"), chosen.pop("baseline")
+    values = settings.resolve(table, chosen, settings.parse(table, assignments))
+    for prefix in ("space", "search", "retrain"):
+        check_numbers(prefix, settings.group(values, prefix))
+    count = default_baseline if baseline is None else baseline
+    if count < 0:
+        raise UserError(f"--baseline: expected 0 or more, got {count}")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed: expected a number from 0 to {2**32 - 1}, got {seed}")
+    return Config(kind, space, method, data or default_data, preset, seed, count, values, genotype)

@@ -1,0 +1,129 @@
+"""The run directory: created once, locked while in use, every file replaced whole."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dnas.errors import UserError, reason
+
+CONFIG, PROGRESS, METRICS, RESULT, GENOTYPE = (
+    "config.json",
+    "progress.json",
+    "metrics.jsonl",
+    "result.json",
+    "genotype.json",
+)
+
+
+class RunDirectory:
+    """A folder with one run's files; see `dnas/README.md` for the list."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, overwrite: bool) -> "RunDirectory":
+        """Make a new run directory.
+
+        Raises:
+            UserError: if it exists (unless `overwrite`, and only for a folder that a run left), or cannot be made.
+        """
+        try:
+            if path.is_symlink() or path.exists():
+                empty = path.is_dir() and not any(path.iterdir())
+                if not empty and not overwrite:
+                    raise UserError(
+                        f"run directory {str(path)!r} exists: choose another --run-dir, continue it with --resume, "
+                        f"or replace it with --overwrite"
+                    )
+                if not empty and not (path / CONFIG).is_file():
+                    raise UserError(
+                        f"{str(path)!r} was not made by dnas (it holds no {CONFIG}): it is not overwritten, choose "
+                        f"another --run-dir"
+                    )
+                shutil.rmtree(path)
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise UserError(f"cannot make the run directory {str(path)!r} ({reason(error)}): choose another") from None
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunDirectory":
+        """Open the directory of a run that began earlier; `UserError` if there is none."""
+        if not (path / CONFIG).is_file():
+            raise UserError(f"{str(path)!r} is not a run directory: expected a folder with {CONFIG}")
+        return cls(path)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the directory for this process; `UserError` if another one does."""
+        with open(self.path / ".lock", "w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"run directory {str(self.path)!r} is in use by another process: wait for it") from None
+            yield
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Read a JSON file; `UserError` if it is missing or damaged."""
+        try:
+            value = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot read {str(self.path / name)!r} ({reason(error)})") from None
+        if not isinstance(value, dict):
+            raise UserError(f"cannot read {str(self.path / name)!r}: expected a JSON object")
+        return value
+
+    def write(self, name: str, value: Any) -> None:
+        """Write a JSON file under a temporary name and rename it."""
+        self.write_text(name, json.dumps(value, indent=2) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file under a temporary name and rename it; `UserError` if that fails."""
+        target = self.path / name
+        unfinished = target.with_name(f".{name}.unfinished")
+        try:
+            with unfinished.open("w", encoding="utf-8") as handle:
+                handle.write(text)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(unfinished, target)
+        except OSError as error:
+            unfinished.unlink(missing_ok=True)
+            raise UserError(f"cannot write {str(target)!r} ({reason(error)}): free disk space or permissions") from None
+
+    def append_metrics(self, record: dict[str, Any]) -> None:
+        """Add one line to the metrics; `UserError` if that fails."""
+        try:
+            with (self.path / METRICS).open("a", encoding="utf-8") as handle:
+                handle.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise UserError(
+                f"cannot write {str(self.path / METRICS)!r} ({reason(error)}): free disk space or permissions"
+            ) from None
+
+    def last_metrics(self, phase: str) -> dict[str, Any]:
+        """Return a phase's last line of the metrics; empty if there is none."""
+        lines = (self.path / METRICS).read_text(encoding="utf-8").splitlines() if (self.path / METRICS).exists() else []
+        records = [record for record in map(json.loads, lines) if record["phase"] == phase]
+        return records[-1] if records else {}
+
+    def trim_metrics(self, phase: str, step: int) -> None:
+        """Drop a phase's lines of later steps, and a half-written last line: a resumed run writes them anew."""
+        target = self.path / METRICS
+        if not target.exists():
+            return
+        kept = []
+        for line in target.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if record["phase"] != phase or record["step"] <= step:
+                kept.append(line)
+        self.write_text(METRICS, "".join(f"{line}\n" for line in kept))

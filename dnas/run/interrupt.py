@@ -1,0 +1,52 @@
+"""Stopping in an orderly way on Ctrl-C and SIGTERM."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(Exception):
+    """The run was asked to stop and has written a checkpoint; `code` is the process's exit code (128 + signal)."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.code = 128 + signum
+
+
+class Stop:
+    """Whether the user has asked to stop; `check` raises between two chunks of work."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self.signum is not None
+
+    def check(self) -> None:
+        """Raise `Interrupted` if a signal has come."""
+        if self.signum is not None:
+            raise Interrupted(self.signum)
+
+
+@contextmanager
+def listening(announce: Callable[[str], None]) -> Iterator[Stop]:
+    """Yield a `Stop` that the first SIGINT or SIGTERM sets; a second signal ends the process at once."""
+    stop = Stop()
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        del frame
+        if stop.requested:
+            signal.signal(signum, signal.SIG_DFL)
+            signal.raise_signal(signum)
+        stop.signum = signum
+        announce("stopping after the present chunk of work and a checkpoint; a second signal stops at once")
+
+    before = {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

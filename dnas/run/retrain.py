@@ -1,0 +1,163 @@
+"""Training a derived network from scratch: its settings, and the phase that does it."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dnas.chunks import DeviceData, Source, evaluation, train_chunk
+from dnas.data.dataset import Augment, Dataset
+from dnas.data.sampling import steps_per_epoch
+from dnas.errors import UserError
+from dnas.optimizers import clipped_sgd, cosine_by_epoch
+from dnas.run.loop import Finished, Phase
+from dnas.train import Training, TrainState, supervised
+from dnas.types import Array, Network, PRNGKey
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a derived network is trained; the defaults are the published CIFAR-10 protocol.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images in a minibatch.
+        lr: learning rate of the first epoch.
+        lr_min: where its cosine ends.
+        momentum: of SGD.
+        weight_decay: L2 coefficient.
+        clip_norm: largest global norm of the gradient; 0 does not clip.
+        drop_path: probability of drop path at the end; it grows linearly from 0.
+        auxiliary_weight: factor of the auxiliary head's loss.
+        crop_padding: pixels of padding before a random crop; none takes the data set's own.
+        flip: whether images are mirrored at random; none takes the data set's own.
+        cutout: side of the square cut out; none takes the data set's own.
+        eval_epochs: epochs between evaluations on the test images, for the curve.
+        chunk_steps: steps that run on the device at once; 0 is a whole epoch.
+        checkpoint_epochs: epochs between checkpoints.
+    """
+
+    epochs: int = 600
+    batch_size: int = 96
+    lr: float = 0.025
+    lr_min: float = 0.0
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip_norm: float = 5.0
+    drop_path: float = 0.2
+    auxiliary_weight: float = 0.4
+    crop_padding: int | None = None
+    flip: bool | None = None
+    cutout: int | None = None
+    eval_epochs: int = 1
+    chunk_steps: int = 0
+    checkpoint_epochs: int = 1
+
+
+class Retraining(NamedTuple):
+    """A prepared training of one network: its phase, and the two numbers that are wanted of the result."""
+
+    phase: Phase
+    network: Network
+    training: Training
+    test_accuracy: Any
+
+
+def choose(own: Augment, crop_padding: int | None, flip: bool | None, cutout: int | None) -> Augment:
+    """Return the data set's augmentation with the settings that are not `None` in place."""
+    return Augment(
+        own.crop_padding if crop_padding is None else crop_padding,
+        own.flip if flip is None else flip,
+        own.cutout if cutout is None else cutout,
+    )
+
+
+def check_numbers(prefix: str, values: dict[str, Any]) -> None:
+    """Raise `UserError` for a setting outside its range: sizes at least 1, shares below 1, nothing negative."""
+    least_one = ("epochs", "batch_size", "checkpoint_epochs", "eval_epochs")
+    shares = ("momentum", "drop_path", "alpha_beta1", "alpha_beta2")
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if name in least_one and value < 1:
+            raise UserError(f"setting {prefix}.{name}: expected at least 1, got {value}")
+        if value < 0:
+            raise UserError(f"setting {prefix}.{name}: expected a number that is not negative, got {value}")
+        if name in shares and value >= 1:
+            raise UserError(f"setting {prefix}.{name}: expected less than 1, got {value}")
+        if name in ("lr", "weight_lr", "alpha_lr") and value == 0:
+            raise UserError(f"setting {prefix}.{name}: expected more than 0, got {value}")
+
+
+def chunk_length(prefix: str, chunk_steps: int, per_epoch: int) -> int:
+    """Return the length of a chunk; 0 stands for the whole epoch, and no chunk is longer."""
+    if chunk_steps < 0:
+        raise UserError(f"setting {prefix}.chunk_steps: expected 0 or more, got {chunk_steps}")
+    return min(chunk_steps or per_epoch, per_epoch)
+
+
+def retraining(
+    name: str, title: str, network: Network, dataset: Dataset, settings: TrainSettings, key: PRNGKey
+) -> Retraining:
+    """Prepare the training of `network` on all training images of `dataset`."""
+    size = len(dataset.x_train)
+    if settings.batch_size > size:
+        raise UserError(f"retrain.batch_size is {settings.batch_size}, but there are only {size} training images")
+    per_epoch = steps_per_epoch(size, settings.batch_size)
+
+    def drop_path(step: Array) -> Array:
+        return settings.drop_path * (step // per_epoch).astype(jnp.float32) / settings.epochs
+
+    schedule = cosine_by_epoch(settings.lr, settings.lr_min, settings.epochs, per_epoch)
+    optimizer = clipped_sgd(schedule, settings.momentum, settings.weight_decay, settings.clip_norm)
+    training = supervised(
+        network,
+        optimizer,
+        drop_path=drop_path if settings.drop_path else 0.0,
+        auxiliary_weight=settings.auxiliary_weight,
+    )
+    augment = choose(dataset.augment, settings.crop_padding, settings.flip, settings.cutout)
+    source = Source(size, settings.batch_size, augment, dataset.mean, dataset.std)
+    chunk = train_chunk(training, source, per_epoch, chunk_length("retrain", settings.chunk_steps, per_epoch))
+    key_init, key_run = jax.random.split(key)
+    example = jnp.zeros((2, *dataset.image_shape))
+    test = DeviceData(jnp.asarray(dataset.x_test), jnp.asarray(dataset.y_test))
+    count = jax.jit(evaluation(training.predict, dataset, min(250, len(dataset.y_test))))
+
+    def test_accuracy(state: TrainState) -> float:
+        return int(count(state, test)) / len(dataset.y_test)
+
+    def record(state: TrainState, epoch: int) -> dict[str, Any]:
+        line: dict[str, Any] = {"learning_rate": float(schedule(np.int32((epoch - 1) * per_epoch)))}
+        if epoch % settings.eval_epochs == 0 or epoch == settings.epochs:
+            line["test_accuracy"] = test_accuracy(state)
+        return line
+
+    phase = Phase(
+        name=name,
+        title=title,
+        epochs=settings.epochs,
+        chunk=chunk,
+        init=lambda: jax.jit(training.init)(key_init, example),
+        arguments=(key_run, DeviceData(jnp.asarray(dataset.x_train), jnp.asarray(dataset.y_train))),
+        images_per_step=settings.batch_size,
+        checkpoint_epochs=settings.checkpoint_epochs,
+        record=record,
+    )
+    return Retraining(phase, network, training, test_accuracy)
+
+
+def outcome(prepared: Retraining, finished: Finished, dataset: Dataset, epochs: int) -> dict[str, Any]:
+    """Return what `result.json` says of a trained network."""
+    size = prepared.network.workload(dataset.image_shape)
+    return {
+        "params": size.params,
+        "macs": size.macs,
+        "epochs": epochs,
+        "train_seconds": round(finished.seconds, 2),
+        "compile_seconds": round(finished.compile_seconds, 2),
+        "test_accuracy": prepared.test_accuracy(finished.state),
+        "test_images": len(dataset.y_test),
+    }

@@ -1,0 +1,119 @@
+"""The search phase: its settings, and how a method and a data set become a phase of a run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dnas.chunks import DeviceData, Source, search_chunk
+from dnas.data.dataset import Dataset
+from dnas.data.sampling import split, steps_per_epoch
+from dnas.errors import UserError
+from dnas.run.loop import Finished, Phase
+from dnas.run.retrain import choose, chunk_length
+from dnas.types import PRNGKey, Search, SearchState
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How a search is fed; what the method itself does are its own settings.
+
+    Attributes:
+        batch_size: images in a minibatch of either level.
+        train_share: share of the training images that the weights see; the architecture parameters see the others.
+        shuffle_split: whether that division is random; if not, the first images train the weights.
+        crop_padding: pixels of padding before a random crop; none takes the data set's own.
+        flip: whether images are mirrored at random; none takes the data set's own.
+        cutout: side of the square cut out; none takes the data set's own.
+        chunk_steps: steps that run on the device at once; 0 is a whole epoch.
+        checkpoint_epochs: epochs between checkpoints.
+    """
+
+    batch_size: int = 64
+    train_share: float = 0.5
+    shuffle_split: bool = True
+    crop_padding: int | None = None
+    flip: bool | None = None
+    cutout: int | None = None
+    chunk_steps: int = 0
+    checkpoint_epochs: int = 1
+
+
+def searching(
+    make: Callable[[int], Search], epochs: int, dataset: Dataset, settings: SearchSettings, key: PRNGKey
+) -> tuple[Search, Phase]:
+    """Prepare a search.
+
+    Args:
+        make: `(steps_per_epoch) -> Search`.
+        epochs: epochs of the search.
+        dataset: images; its training part is divided in two.
+        settings: how.
+        key: makes the split, the initial state and all minibatches.
+    """
+    key_split, key_init, key_run = jax.random.split(key, 3)
+    if not 0 < settings.train_share < 1:
+        raise UserError(f"setting search.train_share: expected a number between 0 and 1, got {settings.train_share}")
+    rows = split(key_split, len(dataset.x_train), settings.train_share, settings.shuffle_split)
+    parts = [DeviceData(jnp.asarray(dataset.x_train[one]), jnp.asarray(dataset.y_train[one])) for one in map(np.asarray, rows)]
+    sizes = [len(part.y) for part in parts]
+    if settings.batch_size > min(sizes):
+        raise UserError(
+            f"search.batch_size is {settings.batch_size}, but the images are split into {sizes[0]} for the weights "
+            f"and {sizes[1]} for the architecture: choose a smaller batch"
+        )
+    per_epoch = steps_per_epoch(sizes[0], settings.batch_size)
+    search = make(per_epoch)
+    augment = choose(dataset.augment, settings.crop_padding, settings.flip, settings.cutout)
+    sources = [Source(size, settings.batch_size, augment, dataset.mean, dataset.std) for size in sizes]
+    chunk = search_chunk(search, *sources, per_epoch, chunk_length("search", settings.chunk_steps, per_epoch))
+    example = jnp.zeros((2, *dataset.image_shape))
+
+    def record(state: SearchState, epoch: int) -> dict[str, Any]:
+        del epoch
+        weights = {name: np.asarray(rows) for name, rows in jax.device_get(search.weights(state)).items()}
+        alpha = jax.device_get(state.alpha)
+        return {
+            "weights": {name: _rounded(rows) for name, rows in weights.items()},
+            "alpha": {name: _rounded(rows) for name, rows in alpha.items()},
+            "entropy": {name: entropy(rows) for name, rows in weights.items()},
+            "genotype": str(search.select(state)),
+        }
+
+    return search, Phase(
+        name="search",
+        title="search",
+        epochs=epochs,
+        chunk=chunk,
+        init=lambda: jax.jit(search.init)(key_init, example),
+        arguments=(key_run, *parts),
+        images_per_step=2 * settings.batch_size,
+        checkpoint_epochs=settings.checkpoint_epochs,
+        record=record,
+    )
+
+
+def entropy(rows: np.ndarray) -> float:
+    """Return the mean over edges of the entropy, in nats, of operation weights `(edges, ops)`."""
+    rows = np.asarray(rows, np.float64)
+    return float(-(rows * np.log(np.maximum(rows, 1e-30))).sum(axis=-1).mean())
+
+
+def outcome(phase: Phase, finished: Finished) -> dict[str, Any]:
+    """Return what `result.json` says of the search; the accuracy is the last epoch's mean over validation batches."""
+    steps = phase.epochs * phase.chunk.per_epoch
+    return {
+        "epochs": phase.epochs,
+        "steps": steps,
+        "seconds": round(finished.seconds, 2),
+        "compile_seconds": round(finished.compile_seconds, 2),
+        "images_per_second": round(steps * phase.images_per_step / max(finished.seconds, 1e-9), 1),
+        "valid_accuracy": finished.last.get("valid_accuracy"),
+    }
+
+
+def _rounded(rows: np.ndarray) -> list[list[float]]:
+    return [[round(float(value), 6) for value in row] for row in rows]
