@@ -114,17 +114,24 @@ def _input_gradient(stride: int, dilation: int, x: jax.Array, kernel: jax.Array,
     return _sum_of_taps(padded, kernel[::-1, ::-1], x.shape[1], x.shape[2], 1, dilation)
 
 
-def _kernel_gradient(stride: int, dilation: int, x: jax.Array, kernel: jax.Array, cotangent: jax.Array) -> jax.Array:
+def _kernel_gradient(
+    stride: int, dilation: int, x: jax.Array, kernel: jax.Array, cotangent: jax.Array
+) -> jax.Array:
     size = kernel.shape[0]
     pad = dilation * (size // 2)
-    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     batch, height, width, channels = cotangent.shape
-    span = (batch, stride * (height - 1) + 1, stride * (width - 1) + 1, channels)
+    rows, columns = stride * (height - 1) + 1, stride * (width - 1) + 1
+    # Width and channels as one axis: the inner loop is then long enough to fill the vector registers.
+    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0))).reshape(batch, x.shape[1] + 2 * pad, -1)
+    flat = cotangent.reshape(batch, height, -1)
 
     def tap(index: jax.Array) -> jax.Array:
-        top, left = (index // size) * dilation, (index % size) * dilation
-        window = lax.dynamic_slice(padded, (0, top, left, 0), span)[:, ::stride, ::stride]
-        return jnp.sum((window * cotangent).astype(jnp.float32), axis=(0, 1, 2))
+        top, left = (index // size) * dilation, (index % size) * dilation * channels
+        window = lax.dynamic_slice(padded, (0, top, left), (batch, rows, columns * channels))
+        if stride > 1:
+            window = window.reshape(batch, rows, columns, channels)[:, ::stride, ::stride].reshape(flat.shape)
+        products = jnp.sum((window * flat).astype(jnp.float32), axis=(0, 1))
+        return products.reshape(width, channels).sum(axis=0)
 
     taps = lax.map(tap, jnp.arange(size * size))
     return taps.reshape(size, size, 1, channels).astype(kernel.dtype)

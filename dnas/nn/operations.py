@@ -86,6 +86,8 @@ class Pool(Operation):
         else:
             strides, padding = (self.stride, self.stride), ((1, 1), (1, 1))
             y = nn.avg_pool(x, (3, 3), strides=strides, padding=padding, count_include_pad=False)
+            # Flax divides by float32 counts.
+            y = y.astype(x.dtype)
         return self.norm("norm")(y, train) if self.pool_norm else y
 
 

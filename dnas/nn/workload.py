@@ -36,4 +36,4 @@ def workload(module: nn.Module, shape: tuple[int, int, int]) -> Workload:
     with nn.intercept_methods(count):
         example = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
         variables = jax.eval_shape(lambda x: module.init(jax.random.key(0), x, train=False), example)
-    return Workload(sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"])), macs)
+    return Workload(sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables.get("params", {}))), macs)

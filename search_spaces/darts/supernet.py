@@ -82,7 +82,7 @@ class SuperNet(nn.Module):
         s0 = s1 = Stem(self.stem_multiplier * self.channels, self.dtype, name="stem")(x, train)
         for index, cell in enumerate(plan(self.cells, self.channels)):
             mixed = SearchCell(cell, self.ops, self.nodes, self.dtype, name=f"cell_{index}")
-            s0, s1 = s1, mixed(s0, s1, weights[cell.group], train)
+            s0, s1 = s1, mixed(s0, s1, jnp.asarray(weights[cell.group]), train)
         return Head(self.classes, name="head")(s1)
 
 

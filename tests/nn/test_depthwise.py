@@ -51,8 +51,10 @@ def test_both_forms_equal_the_direct_sum(size: int, stride: int, dilation: int, 
     close(grouped_depthwise(jnp.array(x), jnp.array(kernel), stride=stride, dilation=dilation), expected)
 
 
-@pytest.mark.parametrize("image", IMAGES)
-@pytest.mark.parametrize(("size", "stride", "dilation"), SETTINGS)
+@pytest.mark.parametrize(
+    ("size", "stride", "dilation", "image"),
+    [(*setting, IMAGES[0]) for setting in SETTINGS] + [(7, 2, 2, IMAGES[1]), (5, 1, 1, IMAGES[1])],
+)
 def test_gradients(size: int, stride: int, dilation: int, image: tuple[int, int]) -> None:
     x, kernel = draw(size, image)
     rng = np.random.default_rng(1)
