@@ -1,12 +1,15 @@
 """Checkpoints on disk: written whole or not at all, verified when read. The only file that imports Orbax."""
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import shutil
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +23,7 @@ KEEP = 2
 """Finished checkpoints that are kept: the newest, and the one before it in case the newest gets damaged."""
 _CHECKSUMS = "checksums.json"
 _PREFIX = "step-"
+_OVERHEAD = 1 << 20
 
 
 def save_tree(path: Path, tree: Any) -> None:
@@ -31,11 +35,12 @@ def save_tree(path: Path, tree: Any) -> None:
         UserError: if it cannot be written, for instance because the disk is full.
     """
     unfinished = path.with_name(f".{path.name}.unfinished")
-    logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        ocp.save(unfinished, tree)
+        _check_room(path.parent, tree)
+        with _quiet():
+            ocp.save(unfinished, tree)
         (unfinished / _CHECKSUMS).write_text(json.dumps(_checksums(unfinished), indent=1))
         _sync(unfinished)
         if path.exists():
@@ -44,7 +49,8 @@ def save_tree(path: Path, tree: Any) -> None:
     except Exception as error:  # Orbax and TensorStore raise errors of many types for one full disk.
         shutil.rmtree(unfinished, ignore_errors=True)
         raise UserError(
-            f"cannot write {str(path)!r} ({reason(error)}): free disk space or permissions; what was there before is kept"
+            f"cannot write {str(path)!r} ({reason(error)}): free disk space or permissions; what was "
+            f"there before is kept"
         ) from error
 
 
@@ -107,6 +113,27 @@ class Checkpoints:
         """Delete the checkpoints of later steps, which a resumed run writes anew."""
         for later in [one for one in self.steps() if one > step]:
             shutil.rmtree(self.path / f"{_PREFIX}{later}", ignore_errors=True)
+
+
+def _check_room(folder: Path, tree: Any) -> None:
+    """Raise the operating system's error for a full disk before Orbax's threads each run into it."""
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(tree)) + _OVERHEAD
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, {needed:,} bytes needed")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Orbax and its writer threads from printing the traceback of an error that reaches the caller anyway."""
+    logger, hook = logging.getLogger("absl"), threading.excepthook
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    threading.excepthook = lambda args: None
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        threading.excepthook = hook
 
 
 def _abstract(leaf: Any) -> Any:

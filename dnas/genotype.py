@@ -85,7 +85,8 @@ def load(path: str | Path) -> Genotype:
         raise UserError(f"cannot read the genotype {str(path)!r}: {reason(error)}") from None
     try:
         value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    # A whole number of thousands of digits is a ValueError of its own.
+    except (ValueError, RecursionError) as error:
         raise UserError(f"the genotype {str(path)!r} is not JSON: {error}") from None
     try:
         return Genotype.from_json(value)
@@ -104,9 +105,12 @@ def _typed(value: Any, kind: type) -> Any:
     return value
 
 
+def _edge(value: Any) -> Edge:
+    if len(_typed(value, list)) != 2:
+        raise TypeError(f"expected [op, source], got {value!r}")
+    return Edge(_typed(value[0], str), _typed(value[1], int))
+
+
 def _cell(value: Any) -> Cell:
-    nodes = tuple(
-        tuple(Edge(_typed(edge[0], str), _typed(edge[1], int)) for edge in _typed(node, list))
-        for node in _typed(value["nodes"], list)
-    )
+    nodes = tuple(tuple(_edge(edge) for edge in _typed(node, list)) for node in _typed(value["nodes"], list))
     return Cell(nodes, tuple(_typed(state, int) for state in _typed(value["concat"], list)))

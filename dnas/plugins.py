@@ -34,7 +34,8 @@ def names(group: str) -> dict[str, str]:
             found.update(_members(importlib.import_module(point.value)))
         except ImportError as error:
             raise UserError(
-                f"entry point {point.name!r} of group {group!r} cannot be imported ({reason(error)}): reinstall its package"
+                f"entry point {point.name!r} of group {group!r} cannot be imported ({reason(error)}): "
+                f"reinstall its package"
             ) from None
     return found
 

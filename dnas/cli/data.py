@@ -27,7 +27,13 @@ def cifar10(data_dir: Path | None) -> None:
     """
     from dnas.data.download import OFFICIAL_URL, download_cifar10
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns) as progress:
         task = progress.add_task(OFFICIAL_URL.rpartition("/")[2], total=None)
         outcome = download_cifar10(

@@ -81,5 +81,5 @@ def _verdict(result: dict[str, Any]) -> str:
     images = result["retrain"]["test_images"]
     gap = f"{100 * own:.2f} % against {100 * best:.2f} % on {images:,} test images"
     if own > best:
-        return f"the found architecture scored above the best random one: {gap}; the report says whether by more than noise"
+        return f"the found architecture scored above the best random one: {gap}; the report says if by more than noise"
     return f"this search did not beat a random architecture: {gap}"

@@ -40,7 +40,11 @@ def run_options(command: Command) -> Command:
 
 def refuse_with_resume(resume: Path, given: dict[str, Any]) -> None:
     """Raise `UserError` if options were given that a resumed run has already fixed."""
-    named = [f"--{name.replace('_', '-')}" for name, value in given.items() if value not in (None, (), False)]
+    named = [
+        f"--{name.replace('_', '-')}"
+        for name, value in given.items()
+        if value is not None and value is not False and value != ()
+    ]
     if named:
         raise UserError(
             f"--resume {resume} continues with the settings that the run began with, but {' and '.join(named)} was "

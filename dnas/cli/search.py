@@ -40,7 +40,9 @@ def search(
 
     if resume:
         given: dict[str, Any] = {"space": space, "method": method, "baseline": baseline, "preset": preset, "data": data}
-        refuse_with_resume(resume, {**given, "seed": seed, "set": assignments, "run_dir": run_dir, "overwrite": overwrite})
+        refuse_with_resume(
+            resume, {**given, "seed": seed, "set": assignments, "run_dir": run_dir, "overwrite": overwrite}
+        )
         execute(None, resume, data_dir, resume=True)
         return
     request = config.make(

@@ -44,7 +44,9 @@ def train(
         execute(None, resume, data_dir, resume=True)
         return
     if genotype is None:
-        raise UserError("dnas train needs a GENOTYPE: a file such as runs/NAME/genotype.json, or a name such as DARTS_V2")
+        raise UserError(
+            "dnas train needs a GENOTYPE: a file such as runs/NAME/genotype.json, or a name such as DARTS_V2"
+        )
     published = plugins.find(plugins.SPACES, "space", space or "darts").published()
     is_file = Path(genotype).exists() or genotype.endswith(".json") or "/" in genotype
     if not is_file and genotype not in published:

@@ -21,7 +21,7 @@ def load(argument: str = "", data_dir: str | Path | None = None) -> Dataset:
         data_dir: not used; the images come with scikit-learn.
     """
     # Takes a second, which only those who load the digits should wait.
-    from sklearn.datasets import load_digits  # noqa: PLC0415
+    from sklearn.datasets import load_digits
 
     source = load_digits()
     x = np.rint(source.images * (255 / _LARGEST)).astype(np.uint8)

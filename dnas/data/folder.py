@@ -90,7 +90,7 @@ def _visible(folder: Path) -> list[Path]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open one image; whatever Pillow raises for it, then or while it is decoded, becomes a `UserError`."""
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
+    from PIL import Image, UnidentifiedImageError
 
     damage = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, MemoryError)
     bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)

@@ -12,7 +12,7 @@ def steps_per_epoch(size: int, batch_size: int) -> int:
 
 
 def epoch_batches(key: PRNGKey, epoch: Array, size: int, batch_size: int) -> Array:
-    """Return the `(steps, batch_size)` image indices of an epoch: every image once in random order, the last topped up."""
+    """Return the `(steps, batch_size)` image indices of an epoch: each image once, in random order, then topped up."""
     steps = steps_per_epoch(size, batch_size)
     order = jax.random.permutation(jax.random.fold_in(key, epoch), size)
     return order[jnp.arange(steps * batch_size) % size].reshape(steps, batch_size)

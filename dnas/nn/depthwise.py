@@ -114,9 +114,7 @@ def _input_gradient(stride: int, dilation: int, x: jax.Array, kernel: jax.Array,
     return _sum_of_taps(padded, kernel[::-1, ::-1], x.shape[1], x.shape[2], 1, dilation)
 
 
-def _kernel_gradient(
-    stride: int, dilation: int, x: jax.Array, kernel: jax.Array, cotangent: jax.Array
-) -> jax.Array:
+def _kernel_gradient(stride: int, dilation: int, x: jax.Array, kernel: jax.Array, cotangent: jax.Array) -> jax.Array:
     size = kernel.shape[0]
     pad = dilation * (size // 2)
     batch, height, width, channels = cotangent.shape

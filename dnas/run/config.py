@@ -14,7 +14,7 @@ from dnas.run.searching import SearchSettings
 
 SCHEMA = "dnas.config/1"
 SEARCH, TRAIN = "search", "train"
-_GIVEN = ("genotype", "classes", "stem")
+_GIVEN = ("genotype", "classes")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ class Config:
                 genotype=genotype,
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"config.json is damaged or of another version of dnas ({type(error).__name__}: {error})") from None
+            raise UserError(
+                f"config.json is damaged or of another version of dnas ({type(error).__name__}: {error})"
+            ) from None
 
 
 def method_of(name: str) -> Any:
@@ -109,7 +111,11 @@ def make(
         raise unknown("preset", preset, module.PRESETS)
     chosen = dict(module.PRESETS[preset])
     default_data, default_baseline = chosen.pop("data"), chosen.pop("baseline")
-    values = settings.resolve(table, chosen, settings.parse(table, assignments))
+    given = settings.parse(table, assignments)
+    unused = [name for name in given if kind == TRAIN and not name.startswith("retrain.")]
+    if unused:
+        raise UserError(f"setting {unused[0]}: dnas train uses only settings that begin with 'retrain.'; leave it out")
+    values = settings.resolve(table, chosen, given)
     for prefix in ("space", "search", "retrain"):
         check_numbers(prefix, settings.group(values, prefix))
     count = default_baseline if baseline is None else baseline

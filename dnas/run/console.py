@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -72,7 +72,7 @@ class Bar:
     def __init__(self, screen: Screen, title: str, epochs: int, per_epoch: int, done: int) -> None:
         self.screen, self.title, self.epochs, self.per_epoch = screen, title, epochs, per_epoch
         self.progress: Progress | None = None
-        self.task = None
+        self.task: TaskID | None = None
         self._start, self._first, self._last_line = time.perf_counter(), done, 0.0
 
     def update(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -93,4 +93,4 @@ class Bar:
 def _number(name: str, value: float) -> str:
     if name.endswith("accuracy"):
         return f"{100 * value:.1f}%"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3f}"
+    return f"{value:.0f}" if name == "images/s" or abs(value) >= 100 else f"{value:.3f}"

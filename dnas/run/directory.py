@@ -46,8 +46,10 @@ class RunDirectory:
                         f"{str(path)!r} was not made by dnas (it holds no {CONFIG}): it is not overwritten, choose "
                         f"another --run-dir"
                     )
-                shutil.rmtree(path)
-            path.mkdir(parents=True)
+                if not empty:
+                    with cls(path).lock():
+                        shutil.rmtree(path)
+            path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot make the run directory {str(path)!r} ({reason(error)}): choose another") from None
         return cls(path)

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tensorboardX import SummaryWriter
 
 from dnas.checkpoint import Checkpoints
 from dnas.chunks import Chunk
+from dnas.run.board import Board
 from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
 from dnas.run.interrupt import Stop
@@ -80,35 +80,34 @@ def run_phase(phase: Phase, run: RunDirectory, screen: Screen, stop: Stop) -> Fi
     stop.check()
     last = run.last_metrics(phase.name)
     step = int(state.step)
-    writer = SummaryWriter(str(run.path / "tb" / phase.name), purge_step=step // phase.chunk.per_epoch + 1)
-    try:
-        with screen.bar(phase.title, phase.epochs, phase.chunk.per_epoch, step) as bar:
-            while step < total:
-                first, started = step, time.perf_counter()
-                state, infos, finite = program(state, *phase.arguments)
-                infos, finite = jax.device_get((infos, finite))
-                step = int(state.step)
-                elapsed = time.perf_counter() - started
-                progress = _add(progress, infos, step - first, elapsed)
-                _check(phase, infos, bool(finite), first, step)
-                in_epoch = (step - 1) % phase.chunk.per_epoch + 1
-                rate = (step - first) * phase.images_per_step / elapsed
-                means = {name: float(value) / in_epoch for name, value in progress.sums.items()}
-                bar.update(step, {**_short(means), "images/s": rate})
-                epoch_done = in_epoch == phase.chunk.per_epoch
-                if epoch_done:
-                    epoch = step // phase.chunk.per_epoch
-                    last = _line(phase, state, epoch, step, progress, means, rate)
-                    run.append_metrics(last)
-                    _tensorboard(writer, last, epoch)
-                    progress = progress._replace(sums={name: jnp.zeros(()) for name in progress.sums})
-                due = epoch_done and (step // phase.chunk.per_epoch) % phase.checkpoint_epochs == 0
-                if due or step == total or stop.requested:
-                    checkpoints.save(step, (state, progress))
-                if step < total or stop.requested:
-                    stop.check()
-    finally:
-        writer.close()
+    with (
+        Board(run.path / "tb" / phase.name, first=step // phase.chunk.per_epoch + 1) as board,
+        screen.bar(phase.title, phase.epochs, phase.chunk.per_epoch, step) as bar,
+    ):
+        while step < total:
+            first, started = step, time.perf_counter()
+            state, infos, finite = program(state, *phase.arguments)
+            infos, finite = jax.device_get((infos, finite))
+            step = int(state.step)
+            elapsed = time.perf_counter() - started
+            progress = _add(progress, infos, step - first, elapsed)
+            _check(phase, infos, bool(finite), first, step)
+            in_epoch = (step - 1) % phase.chunk.per_epoch + 1
+            rate = (step - first) * phase.images_per_step / elapsed
+            means = {name: float(value) / in_epoch for name, value in progress.sums.items()}
+            bar.update(step, {**_short(means), "images/s": rate})
+            epoch_done = in_epoch == phase.chunk.per_epoch
+            if epoch_done:
+                epoch = step // phase.chunk.per_epoch
+                last = _line(phase, state, epoch, step, progress, means, rate)
+                run.append_metrics(last)
+                board.add(last)
+                progress = progress._replace(sums={name: jnp.zeros(()) for name in progress.sums})
+            due = epoch_done and (step // phase.chunk.per_epoch) % phase.checkpoint_epochs == 0
+            if due or step == total or stop.requested:
+                checkpoints.save(step, (state, progress))
+            if step < total or stop.requested:
+                stop.check()
     return Finished(state, float(progress.seconds), float(progress.compile_seconds), last)
 
 
@@ -177,15 +176,3 @@ def _line(
         **means,
         **phase.record(state, epoch),
     }
-
-
-def _tensorboard(writer: SummaryWriter, line: dict[str, Any], epoch: int) -> None:
-    for name, value in line.items():
-        if isinstance(value, int | float) and name not in ("epoch", "step"):
-            writer.add_scalar(name, value, epoch)
-        elif name in ("weights", "alpha", "entropy"):
-            for group, part in value.items():
-                if name == "entropy":
-                    writer.add_scalar(f"entropy/{group}", part, epoch)
-                else:
-                    writer.add_histogram(f"{name}/{group}", np.asarray(part), epoch)

@@ -70,7 +70,8 @@ def plan(config: Config, data_dir: str | None) -> Plan:
     jax.eval_shape(network.init, key, jax.ShapeDtypeStruct((2, *dataset.image_shape), np.float32))
     if train_settings.batch_size > len(dataset.x_train):
         raise UserError(
-            f"retrain.batch_size is {train_settings.batch_size}, but there are only {len(dataset.x_train)} training images"
+            f"retrain.batch_size is {train_settings.batch_size}, but there are only {len(dataset.x_train)} training "
+            f"images: choose a smaller batch"
         )
     return Plan(config, dataset, space, search, key)
 
@@ -113,7 +114,9 @@ def reopen(path: Path, data_dir: str | None, screen: Screen) -> tuple[RunDirecto
         config = Config.from_json({**written, "data": data["name"]})
         expected = data["fingerprint"]
     except (KeyError, TypeError) as error:
-        raise UserError(f"{str(path / CONFIG)!r} is damaged ({type(error).__name__}: {error}): start a new run") from None
+        raise UserError(
+            f"{str(path / CONFIG)!r} is damaged ({type(error).__name__}: {error}): start a new run"
+        ) from None
     planned = plan(config, data_dir)
     if fingerprint(planned.dataset) != expected:
         raise UserError(

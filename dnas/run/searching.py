@@ -58,7 +58,10 @@ def searching(
     if not 0 < settings.train_share < 1:
         raise UserError(f"setting search.train_share: expected a number between 0 and 1, got {settings.train_share}")
     rows = split(key_split, len(dataset.x_train), settings.train_share, settings.shuffle_split)
-    parts = [DeviceData(jnp.asarray(dataset.x_train[one]), jnp.asarray(dataset.y_train[one])) for one in map(np.asarray, rows)]
+    parts = [
+        DeviceData(jnp.asarray(dataset.x_train[one]), jnp.asarray(dataset.y_train[one]))
+        for one in map(np.asarray, rows)
+    ]
     sizes = [len(part.y) for part in parts]
     if settings.batch_size > min(sizes):
         raise UserError(
@@ -68,8 +71,8 @@ def searching(
     per_epoch = steps_per_epoch(sizes[0], settings.batch_size)
     search = make(per_epoch)
     augment = choose(dataset.augment, settings.crop_padding, settings.flip, settings.cutout)
-    sources = [Source(size, settings.batch_size, augment, dataset.mean, dataset.std) for size in sizes]
-    chunk = search_chunk(search, *sources, per_epoch, chunk_length("search", settings.chunk_steps, per_epoch))
+    train, valid = (Source(size, settings.batch_size, augment, dataset.mean, dataset.std) for size in sizes)
+    chunk = search_chunk(search, train, valid, per_epoch, chunk_length("search", settings.chunk_steps, per_epoch))
     example = jnp.zeros((2, *dataset.image_shape))
 
     def record(state: SearchState, epoch: int) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from dnas.genotype import Genotype
-from dnas.types import Spec, Weights
+from dnas.errors import UserError
+from dnas.genotype import Cell, Genotype
+from dnas.types import Group, Spec, Weights
 
 
 def one_hot(spec: Spec, genotype: Genotype) -> Weights:
@@ -12,19 +13,28 @@ def one_hot(spec: Spec, genotype: Genotype) -> Weights:
     Two kept edges of one node with the same source and operation add up to 2.
 
     Raises:
-        ValueError: if the genotype keeps an edge or operation that `spec` does not have.
+        UserError: if the genotype has a cell, node, edge, operation or output that `spec` does not have.
     """
-    weights = {}
-    for name, group in spec.items():
-        rows = np.zeros((group.edges, len(group.ops)), np.float32)
-        cell = genotype[name]
-        if len(cell.nodes) != len(group.nodes):
-            raise ValueError(f"genotype, {name}: expected {len(group.nodes)} nodes, got {len(cell.nodes)}")
-        for incoming, kept in zip(group.nodes, cell.nodes, strict=True):
-            row_of = {source: edge for edge, source in incoming}
-            for edge in kept:
-                if edge.source not in row_of or edge.op not in group.ops:
-                    raise ValueError(f"genotype, {name}: the space has no edge {edge.op}<-{edge.source}")
-                rows[row_of[edge.source], group.ops.index(edge.op)] += 1
-        weights[name] = rows
-    return weights  # type: ignore[return-value]
+    cells = dict(genotype.cells)
+    if set(cells) != set(spec):
+        raise UserError(
+            f"genotype: expected the cells {', '.join(sorted(spec))}, got {', '.join(sorted(cells)) or 'none'}"
+        )
+    return {name: _rows(name, group, cells[name]) for name, group in spec.items()}  # type: ignore[misc]
+
+
+def _rows(name: str, group: Group, cell: Cell) -> np.ndarray:
+    if len(cell.nodes) != len(group.nodes):
+        raise UserError(f"genotype, {name} cell: the space has {len(group.nodes)} nodes, got {len(cell.nodes)}")
+    if cell.concat != group.concat:
+        raise UserError(
+            f"genotype, {name} cell: the space concatenates the states {list(group.concat)}, got {list(cell.concat)}"
+        )
+    rows = np.zeros((group.edges, len(group.ops)), np.float32)
+    for incoming, kept in zip(group.nodes, cell.nodes, strict=True):
+        row_of = {source: edge for edge, source in incoming}
+        for edge in kept:
+            if edge.source not in row_of or edge.op not in group.ops:
+                raise UserError(f"genotype, {name} cell: the space has no edge {edge.op}<-{edge.source}")
+            rows[row_of[edge.source], group.ops.index(edge.op)] += 1
+    return rows

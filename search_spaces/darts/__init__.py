@@ -14,6 +14,7 @@ from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from dnas.nn import operations
 from dnas.nn.workload import workload
+from dnas.selection.one_hot import one_hot
 from dnas.types import Array, Group, Network, Output, PRNGKey, SearchSpace, Stats, Variables
 from search_spaces.darts.cells import INPUTS, NORMAL, REDUCE, REDUCTIONS, edge, edges, loop_name, loops, plan
 from search_spaces.darts.genotypes import published
@@ -106,6 +107,7 @@ def space(
         keep=2,
         concat=tuple(range(INPUTS, INPUTS + nodes)),
     )
+    spec = {NORMAL: group, REDUCE: group}
 
     def init(key: PRNGKey, x: Array) -> Variables:
         uniform = jnp.zeros((group.edges, len(ops)))
@@ -127,11 +129,13 @@ def space(
 
     def inherit(genotype: Genotype, variables: Variables) -> Variables:
         check_genotype(genotype)
+        # Raises for what this supernet does not have.
+        one_hot(spec, genotype)
         return Variables(
             _inherit(genotype, cells, nodes, variables.params), _inherit(genotype, cells, nodes, variables.stats)
         )
 
-    return SearchSpace("darts", {NORMAL: group, REDUCE: group}, init, apply, build_derived, inherit, check_shape)
+    return SearchSpace("darts", spec, init, apply, build_derived, inherit, check_shape)
 
 
 def build(

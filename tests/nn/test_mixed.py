@@ -78,7 +78,9 @@ def test_loop_equals_edges_in_order(stride: int) -> None:
     np.testing.assert_allclose(got, filled, rtol=1e-5, atol=1e-5)
     expected = jax.tree.map(lambda *leaves: np.stack(leaves), *stats)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), updated["batch_stats"]["loop"]["op"], expected
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        updated["batch_stats"]["loop"]["op"],
+        expected,
     )
 
 

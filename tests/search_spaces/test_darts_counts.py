@@ -96,7 +96,15 @@ def test_reduction_cells(cells: int, reductions: list[int]) -> None:
 
 def test_published_genotypes_are_valid_by_every_rule() -> None:
     genotypes = darts.published()
-    assert set(genotypes) >= {"DARTS_V1", "DARTS_V2", "PC_DARTS_cifar", "PC_DARTS_image", "PDARTS", "NASNet", "AmoebaNet"}
+    assert set(genotypes) >= {
+        "DARTS_V1",
+        "DARTS_V2",
+        "PC_DARTS_cifar",
+        "PC_DARTS_image",
+        "PDARTS",
+        "NASNet",
+        "AmoebaNet",
+    }
     for genotype in genotypes.values():
         darts.check_genotype(genotype)
         assert all(len(node) == 2 for _, cell in genotype.cells for node in cell.nodes)

@@ -132,6 +132,7 @@ def test_genotypes(genotype: Genotype, words: list[str]) -> None:
     ("genotype", "words"),
     [
         (darts.published()["NASNet"], ["normal", "4 nodes", "got 5"]),
+        (altered(concat=(3, 4, 5)), ["reduce", "[2, 3, 4, 5]", "got [3, 4, 5]"]),
         (with_edge("sep_conv_7x7", 0), ["reduce", "sep_conv_7x7<-0"]),
         (with_edge("none", 0), ["reduce", "none<-0"]),
     ],

@@ -1,5 +1,6 @@
 """The derived network's drop path and auxiliary head, and the shapes and types of both networks."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,7 +14,10 @@ from dnas.types import Network, Variables
 from search_spaces import darts
 from search_spaces.darts.cells import CellPlan
 from search_spaces.darts.network import DROP_PATH, DerivedCell
+from search_spaces.darts.supernet import Head, Stem
 
+# Compiles in half the time; the programs run for milliseconds.
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 NORMAL_CELL = CellPlan(group="normal", channels=3, stride=1, reduced_before=False)
 
 
@@ -53,8 +57,8 @@ def node() -> Any:
         cell = DerivedCell(architecture(((op, 1),)), NORMAL_CELL)
         x = jnp.asarray(np.random.default_rng(0).normal(size=(32, 4, 4, 3)), jnp.float32)
         keys = {"params": jax.random.key(0), DROP_PATH: jax.random.key(seed)}
-        variables = jax.jit(lambda: cell.init(keys, x, x, False))()
-        apply = jax.jit(
+        variables = jit(lambda: cell.init(keys, x, x, False))()
+        apply = jit(
             lambda v, rate, key: cell.apply(v, x, x, train, rate, rngs={DROP_PATH: key}, mutable=["batch_stats"])[0]
         )
         return np.asarray(apply(variables, rate, keys[DROP_PATH]))
@@ -81,7 +85,7 @@ def test_drop_path_drops_a_reducing_skip() -> None:
     cell = DerivedCell(architecture((("skip_connect", 1),)), reducing)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(32, 4, 4, 3)), jnp.float32)
     keys = {"params": jax.random.key(0), DROP_PATH: jax.random.key(1)}
-    y = jax.jit(lambda: cell.init_with_output(keys, x, x, True, jnp.float32(0.5))[0])()
+    y = jit(lambda: cell.init_with_output(keys, x, x, True, jnp.float32(0.5))[0])()
     dropped = np.abs(y).reshape(32, -1).max(axis=1) == 0.0
     assert 4 < dropped.sum() < 28
 
@@ -105,7 +109,9 @@ def test_images_of_other_sizes_and_channels(shape: tuple[int, ...]) -> None:
     variables = jax.eval_shape(space.init, jax.random.key(0), jnp.zeros(shape))
     weights = {name: jnp.zeros((group.edges, len(group.ops))) for name, group in space.spec.items()}
     for train in (True, False):
-        logits, stats = jax.eval_shape(lambda v, x, t=train: space.apply(v, weights, x, train=t), variables, jnp.zeros(shape))
+        logits, stats = jax.eval_shape(
+            lambda v, x, t=train: space.apply(v, weights, x, train=t), variables, jnp.zeros(shape)
+        )
         assert logits.shape == (shape[0], 4)
         assert jax.tree.structure(stats) == jax.tree.structure(variables.stats)
     network = space.build(random_genotype(space, np.random.default_rng(0)), searched=True)
@@ -132,8 +138,8 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32_variables(filled: Any) 
     x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
     traced_logits, stats = jax.eval_shape(lambda v, x: half.apply(v, weights, x, train=True), variables, x)
     assert dtypes((traced_logits, stats)) == {jnp.dtype("float32")}
-    got = jax.jit(lambda v, x: half.apply(v, weights, x, train=False)[0])(variables, x)
-    expected = jax.jit(lambda v, x: full.apply(v, weights, x, train=False)[0])(variables, x)
+    got = jit(lambda v, x: half.apply(v, weights, x, train=False)[0])(variables, x)
+    expected = jit(lambda v, x: full.apply(v, weights, x, train=False)[0])(variables, x)
     assert not np.array_equal(got, expected)
     np.testing.assert_allclose(got, expected, atol=0.05 * float(jnp.abs(expected).max()))
 
@@ -156,3 +162,14 @@ def test_bfloat16_derived_network_keeps_float32_variables_and_logits() -> None:
     variables = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((2, 32, 32, 3)))
     assert isinstance(variables, Variables)
     assert dtypes(variables) | dtypes(traced(network, (2, 32, 32, 3), train=True)) == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize(("layer", "channels", "fan_in"), [(Head(200), 25, 25), (Stem(100), 3, 27)])
+def test_head_and_stem_start_uniform_within_the_inverse_root_of_fan_in(layer: Any, channels: int, fan_in: int) -> None:
+    x = jnp.zeros((1, 4, 4, channels))
+    arguments = (x,) if isinstance(layer, Head) else (x, False)
+    params = layer.init(jax.random.key(0), *arguments)["params"]
+    (weights,) = [part for name, part in params.items() if name in ("dense", "conv")]
+    assert set(weights) == ({"kernel", "bias"} if isinstance(layer, Head) else {"kernel"})
+    for values in weights.values():
+        assert 0.95 < np.abs(values).max() * fan_in**0.5 <= 1.0
