@@ -1,7 +1,7 @@
 """The default search, as `scripts/quickstart` runs it: real images, a real result, a truthful report."""
 
 import json
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 from pathlib import Path
 
 import pytest

@@ -34,10 +34,9 @@ def cifar10(data_dir: Path | None) -> None:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns) as progress:
+    with Progress(*columns, transient=True) as progress:
         task = progress.add_task(OFFICIAL_URL.rpartition("/")[2], total=None)
         outcome = download_cifar10(
             data_dir, progress=lambda done, total: progress.update(task, completed=done, total=total)
         )
-        progress.update(task, visible=False)
     click.echo(f"CIFAR-10 {'is already' if outcome.already else 'is now'} in {outcome.folder}")

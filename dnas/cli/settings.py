@@ -23,7 +23,9 @@ def list_settings(space: str, method: str, words: tuple[str, ...]) -> None:
 
     module = plugins.find(plugins.SPACES, "space", space)
     presets = {name: chosen for name, chosen in module.PRESETS.items() if set(chosen) - {"data", "baseline"}}
-    table = Table("setting", "type", "default", *presets, "meaning")
+    table = Table()
+    for column in ("setting", "type", "default", *presets, "meaning"):
+        table.add_column(column, no_wrap=column == "setting", overflow="fold")
     for name, setting in sorted(config.setting_table(module, config.method_of(method)).items()):
         if all(word in name for word in words):
             own = [_text(chosen[name]) if name in chosen else "" for chosen in presets.values()]

@@ -27,7 +27,7 @@ def darts(
 
     Args:
         space: the space to search.
-        epochs: length of the learning rate's cosine, in epochs.
+        epochs: length of the search, over which the learning rate falls.
         steps_per_epoch: steps in an epoch.
         weight_lr: learning rate of the weights in the first epoch.
         weight_lr_min: where the cosine ends.

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -15,18 +14,15 @@ import pytest
 def dnas(*words: str, limit: int | None = None) -> subprocess.Popen[str]:
     """Start `dnas` in a process; `limit` caps the size of any file it writes, as a full disk would."""
 
-    def cap() -> None:
-        if limit is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
     code = "from dnas.cli import main; main()"
+    if limit is not None:
+        cap = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+        code = f"import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {cap}; {code}"
     return subprocess.Popen(
         [sys.executable, "-c", code, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=cap,
         env={**os.environ, "COLUMNS": "200"},
     )
 

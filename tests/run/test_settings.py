@@ -73,7 +73,7 @@ def test_later_layers_win_and_json_lists_become_tuples() -> None:
     ],
 )
 def test_a_wrong_word_is_one_sentence(word: str, says: str) -> None:
-    with pytest.raises(UserError, match=".") as caught:
+    with pytest.raises(UserError, match=r".") as caught:
         settings.parse(TABLE, [word])
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
