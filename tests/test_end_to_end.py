@@ -1,8 +1,8 @@
 """The default search, as `scripts/quickstart` runs it: real images, a real result, a truthful report."""
 
 import json
-from xml.etree import ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
