@@ -12,7 +12,7 @@ from dnas.data.dataset import Augment, Dataset
 from dnas.data.sampling import steps_per_epoch
 from dnas.errors import UserError
 from dnas.optimizers import clipped_sgd, cosine_by_epoch
-from dnas.run.loop import Finished, Phase
+from dnas.run.loop import Finished, Phase, run_once
 from dnas.train import Training, TrainState, supervised
 from dnas.types import Array, Network, PRNGKey
 
@@ -140,7 +140,7 @@ def retraining(
         title=title,
         epochs=settings.epochs,
         chunk=chunk,
-        init=lambda: jax.jit(training.init)(key_init, example),
+        init=lambda: run_once(training.init, key_init, example),
         arguments=(key_run, DeviceData(jnp.asarray(dataset.x_train), jnp.asarray(dataset.y_train))),
         images_per_step=settings.batch_size,
         checkpoint_epochs=settings.checkpoint_epochs,

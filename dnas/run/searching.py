@@ -12,7 +12,7 @@ from dnas.chunks import DeviceData, Source, search_chunk
 from dnas.data.dataset import Dataset
 from dnas.data.sampling import split, steps_per_epoch
 from dnas.errors import UserError
-from dnas.run.loop import Finished, Phase
+from dnas.run.loop import Finished, Phase, run_once
 from dnas.run.retrain import choose, chunk_length
 from dnas.types import PRNGKey, Search, SearchState
 
@@ -91,7 +91,7 @@ def searching(
         title="search",
         epochs=epochs,
         chunk=chunk,
-        init=lambda: jax.jit(search.init)(key_init, example),
+        init=lambda: run_once(search.init, key_init, example),
         arguments=(key_run, *parts),
         images_per_step=2 * settings.batch_size,
         checkpoint_epochs=settings.checkpoint_epochs,
