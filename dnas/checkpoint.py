@@ -34,6 +34,7 @@ def save_tree(path: Path, tree: Any) -> None:
     Raises:
         UserError: if it cannot be written, for instance because the disk is full.
     """
+    path = path.absolute()
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -71,7 +72,7 @@ def load_tree(path: Path, like: Tree) -> Tree:
         abstract = jax.tree.map(_abstract, like)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ocp.load(path, abstract)
+            return ocp.load(path.absolute(), abstract)
     except Exception as error:
         raise UserError(f"checkpoint {str(path)!r} is damaged or of another program ({reason(error)})") from error
 

@@ -40,6 +40,12 @@ def test_round_trip_keeps_bits_and_typed_keys(tmp_path: Path) -> None:
     assert int(restored["step"]) == 3
 
 
+def test_a_relative_path_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_tree(Path("runs") / "tree", tree(3.0))
+    assert same(load_tree(Path("runs") / "tree", tree(0.0)), tree(3.0))
+
+
 @pytest.mark.parametrize("how", ["flip a bit", "truncate", "delete"])
 def test_a_damaged_newest_checkpoint_gives_a_warning_and_the_one_before(tmp_path: Path, how: str) -> None:
     checkpoints = Checkpoints(tmp_path / "phase")

@@ -12,10 +12,12 @@ from dnas.genotype import Genotype
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("default") / "run"
-    with pytest.raises(SystemExit) as stop:
-        main(["search", "--run-dir", str(path)])
+    folder = tmp_path_factory.mktemp("default")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.chdir(folder)
+        main(["search"])
     assert stop.value.code == 0
+    (path,) = (folder / "runs").iterdir()
     return path
 
 
