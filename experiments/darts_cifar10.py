@@ -7,8 +7,8 @@ Run it with one of the presets; every other option of `dnas search` works too:
 
 DIR holds `cifar-10-batches-bin/`; `dnas data cifar10 --data-dir DIR` brings it there.
 
-Result of `--preset small`, seed 0, on 2 busy CPU cores: 52 min; found 59.69 %, random architecture 57.15 % on the 10,000 test
-images (experiments/results/darts_cifar10_small/result.json). `--preset paper` has not been run.
+Result of `--preset small`, seed 0, on 2 busy CPU cores: 52 min; found 59.69 %, random architecture 57.15 % on the
+10,000 test images (experiments/results/darts_cifar10_small/result.json). `--preset paper` has not been run.
 """
 
 import sys

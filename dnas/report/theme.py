@@ -24,7 +24,7 @@ h3 .soft { font-weight: 400; font-size: .88rem; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(156px, 1fr)); gap: 12px; margin: 16px 0 0; }
 .tile { background: var(--card); border: 1px solid var(--rule); border-radius: 12px; padding: 12px 14px; }
 .tile dt { color: var(--soft); font-size: .85rem; } .tile dd { margin: 0; }
-.tile .value { font-size: 1.45rem; font-weight: 650; white-space: nowrap; } .tile .note { font-size: .85rem; }
+.tile .value { font-size: 1.25rem; font-weight: 650; white-space: nowrap; } .tile .note { font-size: .85rem; }
 .card, figure { background: var(--card); border: 1px solid var(--rule); border-radius: 12px; margin: 0; }
 .card { padding: 14px 16px; margin-bottom: 12px; }
 .scroll { overflow-x: auto; }
@@ -60,7 +60,7 @@ sub { line-height: 0; } summary { cursor: pointer; color: var(--accent); }
 @media (max-width: 720px) {
   main { padding: 16px 12px 48px; } .verdict { padding: 16px 16px 6px; } h2 { margin-top: 36px; }
   .charts { grid-template-columns: minmax(0, 1fr); } .columns { columns: 1; }
-  .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); } .tile .value { font-size: 1.2rem; }
+  .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); } .tile .value { font-size: 1.1rem; }
   .cell svg { max-width: none; }
 }
 @media print { .card, figure, .tile { break-inside: avoid; } }
