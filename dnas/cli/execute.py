@@ -20,7 +20,7 @@ def execute(
 ) -> None:
     """Run `config` in the directory `path`, or continue the run there, and print what came of it."""
     screen = Screen()
-    with listening(screen.say) as stop:
+    with listening() as stop:
         if resume:
             run, planned = pipeline.reopen(path, data_dir, screen)
         else:

@@ -1,7 +1,9 @@
 """Stopping in an orderly way on Ctrl-C and SIGTERM."""
 
+import contextlib
+import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -32,7 +34,7 @@ class Stop:
 
 
 @contextmanager
-def listening(announce: Callable[[str], None]) -> Iterator[Stop]:
+def listening() -> Iterator[Stop]:
     """Yield a `Stop` that the first SIGINT or SIGTERM sets; a second signal ends the process at once."""
     stop = Stop()
 
@@ -42,7 +44,9 @@ def listening(announce: Callable[[str], None]) -> Iterator[Stop]:
             signal.signal(signum, signal.SIG_DFL)
             signal.raise_signal(signum)
         stop.signum = signum
-        announce("stopping after the present chunk of work and a checkpoint; a second signal stops at once")
+        # A signal may come in the middle of a print, whose buffer cannot be entered twice: write past it.
+        with contextlib.suppress(OSError):
+            os.write(2, b"\nstopping after the present chunk of work and a checkpoint; a second signal stops at once\n")
 
     before = {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
