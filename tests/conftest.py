@@ -1,4 +1,4 @@
-"""What the tests share: one folder of compiled programs for all processes of a test session, emptied at its start."""
+"""What the tests share: one folder of compiled programs for all processes of a session, removed at its end."""
 
 import os
 import shutil
@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 # Test processes compile the same tiny programs again and again; the cache changes no bit of what they compute.
-_CACHE = Path(tempfile.gettempdir()) / f"dnas-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
-os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
+# The first process makes the folder and names it in the environment, from which its workers take it.
+if "DNAS_TEST_CACHE" not in os.environ:
+    os.environ["DNAS_TEST_CACHE"] = tempfile.mkdtemp(prefix="dnas-tests-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["DNAS_TEST_CACHE"]
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):
-        shutil.rmtree(_CACHE, ignore_errors=True)
+        shutil.rmtree(os.environ["DNAS_TEST_CACHE"], ignore_errors=True)
 
 
 TINY = (
