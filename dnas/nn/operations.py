@@ -1,4 +1,4 @@
-"""The candidate operations of the DARTS family of spaces (DARTS, arXiv:1806.09055, section 3.1).
+"""The candidate operations of the DARTS and NAS-Bench-201 spaces (arXiv:1806.09055, section 3.1; arXiv:2001.00326).
 
 Every operation maps `(N, H, W, C)` to `(N, H / stride, W / stride, C)` and is a Linen module called as `op(x, train)`.
 Batch norm has epsilon 1e-5 and decay 0.9; `affine` says whether it has a scale and a bias.
@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from dnas.nn.conv import Conv
 from dnas.nn.depthwise import DepthwiseConv
 from dnas.nn.init import torch_uniform
 from dnas.nn.pool import max_pool_3x3
@@ -142,15 +143,32 @@ class DilConv(Operation):
         return self.norm("norm")(self.pointwise(self.channels, "pointwise")(x), train)
 
 
+class NormalConv(Operation):
+    """`nor_conv` of NAS-Bench-201: ReLU, full convolution without bias, batch norm."""
+
+    size: int = 3
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Apply it."""
+        x = nn.relu(x)
+        if self.size == 1:
+            x = self.pointwise(self.channels, "conv")(x[:, :: self.stride, :: self.stride])
+        else:
+            size, strides = (self.size, self.size), (self.stride, self.stride)
+            x = Conv(self.channels, size, strides, dtype=self.dtype, name="conv")(x)
+        return self.norm("norm")(x, train)
+
+
 class FactorizedConv(Operation):
     """`conv_7x1_1x7`: ReLU, full 1x7 then 7x1 convolution, batch norm."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Apply it; each stride is in the direction of its kernel."""
-        conv = partial(nn.Conv, self.channels, use_bias=False, kernel_init=torch_uniform, dtype=self.dtype)
-        x = conv((1, 7), (1, self.stride), padding=((0, 0), (3, 3)), name="horizontal")(nn.relu(x))
-        x = conv((7, 1), (self.stride, 1), padding=((3, 3), (0, 0)), name="vertical")(x)
+        conv = partial(Conv, self.channels, dtype=self.dtype)
+        x = conv(size=(1, 7), strides=(1, self.stride), name="horizontal")(nn.relu(x))
+        x = conv(size=(7, 1), strides=(self.stride, 1), name="vertical")(x)
         return self.norm("norm")(x, train)
 
 
@@ -173,6 +191,7 @@ _FIXED: dict[str, Callable[..., Operation]] = {
 _SIZED: dict[str, tuple[Callable[..., Operation], tuple[int, ...]]] = {
     "sep_conv": (SepConv, (3, 5, 7)),
     "dil_conv": (DilConv, (3, 5)),
+    "nor_conv": (NormalConv, (1, 3)),
 }
 
 
@@ -186,7 +205,7 @@ def operation(name: str) -> Callable[..., Operation]:
     """Return the constructor of the operation called `name`; `KeyError` if there is none."""
     if name in _FIXED:
         return _FIXED[name]
-    match = re.fullmatch(r"(sep_conv|dil_conv)_(\d)x\2", name)
+    match = re.fullmatch(rf"({'|'.join(_SIZED)})_(\d)x\2", name)
     if match and int(match[2]) in _SIZED[match[1]][1]:
         return partial(_SIZED[match[1]][0], size=int(match[2]))
     raise KeyError(name)

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from dnas.nn.conv import Conv
 from dnas.nn.depthwise import DepthwiseConv
 from dnas.types import Workload
 
@@ -29,6 +30,8 @@ def workload(module: nn.Module, shape: tuple[int, int, int]) -> Workload:
             groups = layer.feature_group_count
             window = math.prod(layer.kernel_size if not isinstance(layer.kernel_size, int) else (layer.kernel_size,))
             macs += math.prod(output.shape) * window * args[0].shape[-1] // groups
+        elif isinstance(layer, Conv):
+            macs += math.prod(output.shape) * math.prod(layer.size) * args[0].shape[-1]
         elif isinstance(layer, DepthwiseConv):
             macs += math.prod(output.shape) * layer.size**2
         return output

@@ -8,7 +8,7 @@ from dnas.types import SearchSpace
 
 
 def random_genotype(space: SearchSpace, rng: np.random.Generator) -> Genotype:
-    """Draw an architecture uniformly: each node's kept edges, then an operation other than `none` on each.
+    """Draw an architecture uniformly: each node's kept edges, then an operation on each, as `top_edges` may.
 
     Independent uniform weights make all sets of edges and all operations equally likely under `top_edges`.
     """

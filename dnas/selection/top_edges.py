@@ -5,15 +5,16 @@ import numpy as np
 from dnas.genotype import Cell, Edge, Genotype
 from dnas.types import Group, SearchSpace, Weights
 
-NEVER_KEPT = "none"
-"""The zero operation takes part in the mixture but is never chosen."""
+NONE = "none"
+"""The zero operation; where edges compete it takes part in the mixture but is never chosen."""
 
 
 def top_edges(space: SearchSpace, weights: Weights) -> Genotype:
     """Keep, for each node, the `keep` edges whose best operation weighs most, and that operation on each.
 
     The operation `none` is left out of both choices. Equal edges: the lower index first; equal operations: the
-    lower column. Kept edges stand in order of decreasing weight, as in the published genotypes.
+    lower column. Kept edges stand in order of decreasing weight, as in the published genotypes. A group that keeps all
+    its edges (`keep` is None, as in NAS-Bench-201) has them in their own order, and `none` is an operation like others.
 
     Args:
         space: the space, for its groups.
@@ -34,11 +35,13 @@ def top_edges(space: SearchSpace, weights: Weights) -> Genotype:
 
 
 def _cell(group: Group, rows: np.ndarray) -> Cell:
-    columns = [column for column, op in enumerate(group.ops) if op != NEVER_KEPT]
+    columns = [column for column, op in enumerate(group.ops) if op != NONE or group.keep is None]
     best = [columns[int(np.argmax(row[columns]))] for row in rows]
     strength = [float(row[column]) for row, column in zip(rows, best, strict=True)]
     nodes = []
     for incoming in group.nodes:
-        ranked = sorted(incoming, key=lambda pair: -strength[pair[0]])[: group.keep]
+        ranked = incoming
+        if group.keep is not None:
+            ranked = tuple(sorted(incoming, key=lambda pair: -strength[pair[0]])[: group.keep])
         nodes.append(tuple(Edge(group.ops[best[edge]], source) for edge, source in ranked))
     return Cell(tuple(nodes), group.concat)

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from dnas.genotype import Genotype
-from dnas.nn.init import torch_uniform
+from dnas.nn.conv import Conv
+from dnas.nn.ends import Head, Stem
 from dnas.nn.operations import FactorizedReduce, Norm, ReLUConvBN, operation
 from dnas.types import Output
 from search_spaces.darts.cells import INPUTS, REDUCE, CellPlan, plan
-from search_spaces.darts.supernet import Head, Stem
 
 DROP_PATH = "drop_path"
 """Name of the random stream that drop path draws from."""
@@ -114,16 +114,7 @@ class ImageNetStem(nn.Module):
         """Map `(N, H, W, any)` to a quarter and an eighth of the size, both with `channels` channels."""
         outputs = []
         for index, channels in enumerate((self.channels // 2, self.channels, self.channels)):
-            conv = nn.Conv(
-                channels,
-                (3, 3),
-                strides=2,
-                padding=1,
-                use_bias=False,
-                kernel_init=torch_uniform,
-                dtype=self.dtype,
-                name=f"conv_{index}",
-            )
+            conv = Conv(channels, strides=(2, 2), dtype=self.dtype, name=f"conv_{index}")
             x = Norm(dtype=self.dtype, name=f"norm_{index}")(conv(x if index == 0 else nn.relu(x)), train)
             outputs.append(x)
         return outputs[1], outputs[2]
@@ -141,15 +132,7 @@ class AuxiliaryHead(nn.Module):
         """Map `(N, H, W, C)`, H and W at least 8, to `(N, classes)` logits."""
         x = nn.avg_pool(nn.relu(x), (5, 5), strides=(self.pool_stride, self.pool_stride))
         for index, (channels, size) in enumerate(((128, 1), (768, 2))):
-            conv = nn.Conv(
-                channels,
-                (size, size),
-                padding="VALID",
-                use_bias=False,
-                kernel_init=torch_uniform,
-                dtype=self.dtype,
-                name=f"conv_{index}",
-            )
+            conv = Conv(channels, (size, size), padding=(0, 0), dtype=self.dtype, name=f"conv_{index}")
             x = nn.relu(Norm(dtype=self.dtype, name=f"norm_{index}")(conv(x), train))
         return Head(self.classes, name="head")(x)
 

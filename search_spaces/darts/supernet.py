@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from dnas.nn.init import torch_bias, torch_uniform
+from dnas.nn.ends import Head, Stem
 from dnas.nn.mixed import mixed_edges
-from dnas.nn.operations import FactorizedReduce, Norm, ReLUConvBN
+from dnas.nn.operations import FactorizedReduce, ReLUConvBN
 from search_spaces.darts.cells import INPUTS, CellPlan, edge, loop_name, loops, plan
 
 
@@ -84,31 +84,3 @@ class SuperNet(nn.Module):
             mixed = SearchCell(cell, self.ops, self.nodes, self.dtype, name=f"cell_{index}")
             s0, s1 = s1, mixed(s0, s1, jnp.asarray(weights[cell.group]), train)
         return Head(self.classes, name="head")(s1)
-
-
-class Stem(nn.Module):
-    """3x3 convolution and batch norm with affine: the only affine one of the supernet."""
-
-    channels: int
-    dtype: DTypeLike = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Map `(N, H, W, any)` to `(N, H, W, channels)`."""
-        conv = nn.Conv(
-            self.channels, (3, 3), padding=1, use_bias=False, kernel_init=torch_uniform, dtype=self.dtype, name="conv"
-        )
-        return Norm(dtype=self.dtype, name="norm")(conv(x), train)
-
-
-class Head(nn.Module):
-    """Global average pool and a dense layer, in float32."""
-
-    classes: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Map `(N, H, W, C)` to `(N, classes)` logits."""
-        pooled = x.astype(jnp.float32).mean(axis=(1, 2))
-        dense = nn.Dense(self.classes, kernel_init=torch_uniform, bias_init=torch_bias(pooled.shape[-1]), name="dense")
-        return dense(pooled)

@@ -1,0 +1,240 @@
+"""The NAS-Bench-201 cell space (Dong and Yang, *NAS-Bench-201*, arXiv:2001.00326), of which every accuracy is known.
+
+A cell has four states; every later state sums one operation from each earlier one. Five operations on six edges make
+15,625 architectures. A network has three stages of N equal cells, with residual blocks of stride 2 between them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dnas.errors import UserError, unknown
+from dnas.genotype import Genotype
+from dnas.nn.workload import workload
+from dnas.types import Array, Group, Network, Output, PRNGKey, SearchSpace, Stats, Variables
+from search_spaces.nasbench201.cells import CELL, EDGES, NODES, OPS, STAGES, chosen, edge_name, stage_name
+from search_spaces.nasbench201.network import DerivedNetwork
+from search_spaces.nasbench201.strings import (
+    canonical,
+    check_genotype,
+    connected,
+    enumerate_all,
+    from_index,
+    from_string,
+    index,
+    published,
+    to_string,
+)
+from search_spaces.nasbench201.supernet import SuperNet
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "tiny": {
+        "data": "digits",
+        "baseline": 1,
+        "space.channels": 4,
+        "space.cells": 1,
+        "search.epochs": 12,
+        "search.alpha_lr": 2e-2,
+        "retrain.channels": 8,
+        "retrain.cells": 1,
+        "retrain.epochs": 30,
+        "retrain.batch_size": 64,
+        "retrain.drop_path": 0.0,
+    },
+    "small": {
+        "data": "cifar10",
+        "baseline": 1,
+        "space.channels": 8,
+        "space.cells": 1,
+        "search.epochs": 4,
+        "search.alpha_lr": 3e-3,
+        "search.chunk_steps": 23,
+        "retrain.channels": 8,
+        "retrain.cells": 1,
+        "retrain.epochs": 4,
+        "retrain.batch_size": 100,
+        "retrain.drop_path": 0.0,
+        "retrain.chunk_steps": 50,
+    },
+    "paper": {
+        "data": "cifar10",
+        "baseline": 0,
+        "search.shuffle_split": False,
+        "search.weight_decay": 5e-4,
+        "retrain.epochs": 200,
+        "retrain.batch_size": 256,
+        "retrain.drop_path": 0.0,
+        "retrain.lr": 0.1,
+        "retrain.weight_decay": 5e-4,
+        "retrain.clip_norm": 0.0,
+    },
+}
+
+
+def space(
+    *,
+    classes: int,
+    channels: int = 16,
+    cells: int = 5,
+    ops: tuple[str, ...] = OPS,
+    dtype: str = "float32",
+) -> SearchSpace:
+    """Return the NAS-Bench-201 search space.
+
+    Args:
+        classes: number of classes.
+        channels: channels C of the first stage's cells.
+        cells: cells N of each of the three stages.
+        ops: candidate operations; `none` can be kept and then leaves its edge out.
+        dtype: type of the computation, `float32` or `bfloat16`; parameters and statistics are always float32.
+
+    Raises:
+        UserError: if an argument is out of its range.
+    """
+    _positive(classes=classes - 1, channels=channels, cells=cells)
+    _check_ops(ops)
+    network = SuperNet(channels, cells, tuple(ops), classes, _dtype(dtype))
+    nodes = tuple(
+        tuple((EDGES.index((node, source)), source) for source in range(node)) for node in range(1, NODES + 1)
+    )
+    spec = {CELL: Group(edges=len(EDGES), ops=tuple(ops), nodes=nodes, keep=None, concat=(NODES,))}
+
+    def init(key: PRNGKey, x: Array) -> Variables:
+        return _variables(network.init(key, x, jnp.zeros((len(EDGES), len(ops))), train=False))
+
+    def apply(variables: Variables, op_weights: Mapping[str, Array], x: Array, *, train: bool) -> tuple[Array, Stats]:
+        tree = {"params": variables.params, "batch_stats": variables.stats}
+        weights = jnp.asarray(op_weights[CELL])
+        if not train:
+            return jnp.asarray(network.apply(tree, x, weights, train=False)), variables.stats
+        logits, updated = network.apply(tree, x, weights, train=True, mutable=["batch_stats"])
+        return logits, updated["batch_stats"]
+
+    def build_derived(genotype: Genotype, *, searched: bool = False, **settings: Any) -> Network:
+        if searched:
+            settings = {"channels": channels, "cells": cells, "affine": False, "dtype": dtype, **settings}
+        return build(genotype, classes=classes, **settings)
+
+    def inherit(genotype: Genotype, variables: Variables) -> Variables:
+        check_genotype(genotype)
+        for op in chosen(genotype).values():
+            if op not in ops:
+                raise unknown("operation of this supernet", op, ops)
+        return Variables(*(_inherit(genotype, cells, tree) for tree in variables))
+
+    return SearchSpace("nasbench201", spec, init, apply, build_derived, inherit, check_shape)
+
+
+def build(
+    genotype: Genotype,
+    *,
+    classes: int,
+    channels: int = 16,
+    cells: int = 5,
+    affine: bool = True,
+    dtype: str = "float32",
+) -> Network:
+    """Return the network of a genotype; the defaults are those of the published tables.
+
+    Args:
+        genotype: the architecture.
+        classes: number of classes.
+        channels: channels C of the first stage's cells.
+        cells: cells N of each of the three stages.
+        affine: whether the cells' batch norm has scale and bias.
+        dtype: type of the computation, `float32` or `bfloat16`.
+
+    Raises:
+        UserError: if the genotype or an argument is not valid.
+    """
+    check_genotype(genotype)
+    _positive(classes=classes - 1, channels=channels, cells=cells)
+    module = DerivedNetwork(genotype, channels, cells, classes, affine, _dtype(dtype))
+
+    def init(key: PRNGKey, x: Array) -> Variables:
+        check_shape(x.shape[1:])
+        return _variables(module.init(key, x, train=True))
+
+    def apply(
+        variables: Variables, x: Array, *, train: bool, key: PRNGKey | None = None, drop_path: Array | float = 0.0
+    ) -> tuple[Output, Stats]:
+        del key
+        if not (isinstance(drop_path, float) and drop_path == 0.0):
+            raise UserError("networks of nasbench201 have no drop path: set retrain.drop_path=0")
+        tree = {"params": variables.params, "batch_stats": variables.stats}
+        if not train:
+            return module.apply(tree, x, train=False), variables.stats  # type: ignore[return-value]
+        output, updated = module.apply(tree, x, train=True, mutable=["batch_stats"])
+        return output, updated["batch_stats"]
+
+    return Network(init, apply, lambda shape: workload(module, shape))
+
+
+def check_shape(shape: tuple[int, ...]) -> None:
+    """Raise `UserError` unless images of `shape` (H, W, C) survive the two residual blocks of stride 2."""
+    height, width = shape[0], shape[1]
+    if height % 4 or width % 4 or min(height, width) < 4:
+        raise UserError(
+            f"images of {height}x{width}: the 2 residual blocks need height and width to be multiples of 4; resize or "
+            f"pad the images"
+        )
+
+
+def _positive(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            least, got = (2, value + 1) if name == "classes" else (1, value)
+            raise UserError(f"{name}: expected at least {least}, got {got}")
+
+
+def _check_ops(ops: tuple[str, ...]) -> None:
+    for op in ops:
+        if op not in OPS:
+            raise unknown("operation", op, OPS)
+    if len(set(ops)) < len(ops):
+        raise UserError(f"space.ops: expected different operations, got {', '.join(ops)}")
+    if not set(ops) - {"none"}:
+        raise UserError(f"space.ops: expected at least one operation beside 'none', got {', '.join(ops) or 'nothing'}")
+
+
+def _dtype(name: str) -> jnp.dtype:
+    if name not in ("float32", "bfloat16"):
+        raise unknown("dtype", name, ("float32", "bfloat16"))
+    return jnp.dtype(name)
+
+
+def _variables(tree: Mapping[str, Any]) -> Variables:
+    return Variables(tree["params"], tree.get("batch_stats", {}))
+
+
+def _inherit(genotype: Genotype, cells: int, tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick from a supernet's parameters or statistics what the derived network keeps."""
+    kept = {name: part for name, part in tree.items() if not name.startswith("stage_")}
+    names = {f"{edge_name(*pair)}_{op}" for pair, op in chosen(genotype).items()}
+    for stage in range(STAGES):
+        for cell in range(cells):
+            mixed = tree.get(stage_name(stage), {})
+            own = {name: jax.tree.map(lambda leaf, cell=cell: leaf[cell], mixed[name]) for name in mixed if name in names}
+            if own:
+                kept[f"{stage_name(stage)}_{cell}"] = own
+    return kept
+
+
+__all__ = [
+    "OPS",
+    "PRESETS",
+    "build",
+    "canonical",
+    "check_genotype",
+    "check_shape",
+    "connected",
+    "enumerate_all",
+    "from_index",
+    "from_string",
+    "index",
+    "published",
+    "space",
+    "to_string",
+]
