@@ -110,6 +110,10 @@ class Checkpoints:
                 warn(f"{error}: using the one before it")
         return None
 
+    def load(self, step: int, like: Tree) -> Tree:
+        """Return the checkpoint at `step`; `UserError` if it cannot be read."""
+        return load_tree(self.path / f"{_PREFIX}{step}", like)
+
     def forget_after(self, step: int) -> None:
         """Delete the checkpoints of later steps, which a resumed run writes anew."""
         for later in [one for one in self.steps() if one > step]:

@@ -22,7 +22,7 @@ Infos = dict[str, Array]
 
 
 class DeviceData(NamedTuple):
-    """A part of a data set in device memory: `(N, H, W, C)` uint8 images and `(N,)` int32 labels."""
+    """Images in device memory: `(N, H, W, C)` uint8 and their `(N,)` int32 labels."""
 
     x: Array
     y: Array
@@ -54,7 +54,7 @@ class Chunk(NamedTuple):
     """A program that runs the next `length` steps of an epoch.
 
     Attributes:
-        run: `(state, key, data...) -> (state, Infos, finite)`; `key` makes all minibatches and augmentations.
+        run: `(state, key, data, ...) -> (state, Infos, finite)`; `key` makes all minibatches and augmentations.
         length: steps in a chunk.
         per_epoch: steps in an epoch.
     """
@@ -64,16 +64,32 @@ class Chunk(NamedTuple):
     per_epoch: int
 
 
-def search_chunk(search: Search, train: Source, valid: Source, per_epoch: int, length: int) -> Chunk:
-    """Return the program `(state, key, train_data, valid_data) -> ...` of a search."""
+def together(chunk: Chunk) -> Chunk:
+    """Return the program that runs several such states at once, stacked along a new first axis; they share `data`."""
 
-    def run(state: Any, key: PRNGKey, train_data: DeviceData, valid_data: DeviceData) -> tuple[Any, Infos, Array]:
+    def run(state: Any, key: PRNGKey, data: DeviceData, *own: Array) -> tuple[Any, Infos, Array]:
+        return jax.vmap(chunk.run, in_axes=(0, 0, None, *(0 for _ in own)))(state, key, data, *own)
+
+    return chunk._replace(run=run)
+
+
+def search_chunk(search: Search, train: Source, valid: Source, per_epoch: int, length: int) -> Chunk:
+    """Return the program `(state, key, data, train_rows, valid_rows) -> ...` of a search.
+
+    `train_rows` and `valid_rows` are the indices in `data` of the two parts, of the sizes of `train` and `valid`.
+    """
+
+    def run(
+        state: Any, key: PRNGKey, data: DeviceData, train_rows: Array, valid_rows: Array
+    ) -> tuple[Any, Infos, Array]:
         key_order, key_valid, key_augment = jax.random.split(key, 3)
 
         def batches(step: Array, rows: Array) -> Batches:
             key_train, key_other = jax.random.split(jax.random.fold_in(key_augment, step))
             other = random_batch(key_valid, step, valid.size, valid.batch_size)
-            return Batches(train.batch(key_train, train_data, rows), valid.batch(key_other, valid_data, other))
+            return Batches(
+                train.batch(key_train, data, train_rows[rows]), valid.batch(key_other, data, valid_rows[other])
+            )
 
         return _scan(search.step, batches, state, key_order, train, per_epoch, length)
 

@@ -21,13 +21,20 @@ def cosine_by_epoch(peak: float, floor: float, epochs: int, steps_per_epoch: int
 
 
 def clipped_sgd(
-    learning_rate: optax.ScalarOrSchedule, momentum: float, weight_decay: float, clip_norm: float
+    learning_rate: optax.ScalarOrSchedule,
+    momentum: float,
+    weight_decay: float,
+    clip_norm: float,
+    nesterov: bool = False,
 ) -> optax.GradientTransformation:
-    """Return SGD with momentum: clip by global norm (0: do not), then decay, then momentum, then the learning rate."""
+    """Return SGD with momentum: clip by global norm (0: do not), then decay, then momentum, then the learning rate.
+
+    Nesterov's momentum has the form of PyTorch and Optax: a gradient plus the decayed new trace.
+    """
     return optax.chain(
         optax.clip_by_global_norm(clip_norm) if clip_norm > 0 else optax.identity(),
         optax.add_decayed_weights(weight_decay),
-        optax.trace(decay=momentum),
+        optax.trace(decay=momentum, nesterov=nesterov),
         optax.scale_by_learning_rate(learning_rate),
     )
 

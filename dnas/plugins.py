@@ -1,4 +1,4 @@
-"""Finding search spaces and methods by name, through Python entry points.
+"""Finding search spaces, methods and benchmarks by name, through Python entry points.
 
 An entry point of the group names either a package, each of whose modules holds a factory, or a module that holds one.
 This library's own are found the same way, so that a package of the user's adds one without touching ours.
@@ -13,6 +13,7 @@ from dnas.errors import UserError, reason, unknown
 
 SPACES = "dnas.search_spaces"
 METHODS = "dnas.methods"
+BENCHMARKS = "dnas.benchmarks"
 
 
 def _members(module: ModuleType) -> dict[str, str]:
@@ -44,7 +45,7 @@ def find(group: str, kind: str, name: str) -> ModuleType:
     """Import the module that `group` offers under `name`.
 
     Args:
-        group: `SPACES` or `METHODS`.
+        group: `SPACES`, `METHODS` or `BENCHMARKS`.
         kind: what to call it in an error.
         name: its name.
 

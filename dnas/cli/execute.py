@@ -60,7 +60,8 @@ def _table(result: dict[str, Any]) -> Table:
     for column in ("network", "test accuracy", "parameters", "multiply-adds", "training time"):
         table.add_column(column, justify="left" if column == "network" else "right")
     found = "found" if result["search"] else "trained"
-    rows = [(found, result["retrain"])] + [(f"random {index}", one) for index, one in enumerate(result["baseline"])]
+    rows = [(found, result["retrain"])] if result["retrain"] else []
+    rows += [(f"random {index}", one) for index, one in enumerate(result["baseline"])]
     for name, row in rows:
         table.add_row(
             name,
@@ -73,6 +74,8 @@ def _table(result: dict[str, Any]) -> Table:
 
 
 def _verdict(result: dict[str, Any]) -> str:
+    if not result["retrain"]:
+        return "the found architecture was not trained (retrain.epochs=0), so nothing says how good it is"
     own = result["retrain"]["test_accuracy"]
     rivals = [one["test_accuracy"] for one in result["baseline"]]
     if not rivals:

@@ -13,6 +13,7 @@ from dnas.cli.data import data
 from dnas.cli.report import report
 from dnas.cli.search import search
 from dnas.cli.settings import list_settings
+from dnas.cli.study import study
 from dnas.cli.train import train
 from dnas.errors import UserError, reason
 from dnas.run.interrupt import Interrupted
@@ -48,7 +49,7 @@ def cli() -> None:
     """
 
 
-for _command in (search, train, report, data, list_settings):
+for _command in (search, study, train, report, data, list_settings):
     cli.add_command(_command)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from dnas.cli.options import default_directory, refuse_with_resume, run_options
-from dnas.errors import UserError, unknown
+from dnas.errors import UserError
 
 
 @click.command()
@@ -25,12 +25,14 @@ def train(
     resume: Path | None,
     overwrite: bool,
 ) -> None:
-    """Train one architecture: GENOTYPE is a file (genotype.json of a run) or a published name such as DARTS_V2.
+    """Train one architecture: GENOTYPE is a file (genotype.json of a run) or what its space
+    calls it: a published name such as DARTS_V2, or a NAS-Bench-201 string or index.
 
     \b
     Examples:
       dnas train runs/NAME/genotype.json --data digits
       dnas train DARTS_V2 --preset paper --data-dir ~/data
+      dnas train 6111 --space nasbench201 --data digits
       dnas train --resume runs/train-DARTS-V2-20260101-120000
     """
     from dnas import plugins
@@ -47,11 +49,9 @@ def train(
         raise UserError(
             "dnas train needs a GENOTYPE: a file such as runs/NAME/genotype.json, or a name such as DARTS_V2"
         )
-    published = plugins.find(plugins.SPACES, "space", space or "darts").published()
     is_file = Path(genotype).exists() or genotype.endswith(".json") or "/" in genotype
-    if not is_file and genotype not in published:
-        raise unknown("genotype", genotype, published)
-    architecture = load(genotype) if is_file else published[genotype]
+    module = plugins.find(plugins.SPACES, "space", space or "darts")
+    architecture = load(genotype) if is_file else module.named(genotype)
     request = config.make(
         config.TRAIN,
         space=space or architecture.space,

@@ -18,6 +18,7 @@ def darts(
     momentum: float = 0.9,
     weight_decay: float = 3e-4,
     clip_norm: float = 5.0,
+    nesterov: bool = False,
     alpha_lr: float = 3e-4,
     alpha_beta1: float = 0.5,
     alpha_beta2: float = 0.999,
@@ -34,6 +35,7 @@ def darts(
         momentum: of the weights' SGD.
         weight_decay: L2 coefficient of the weights.
         clip_norm: largest global norm of the weights' gradient; 0 does not clip.
+        nesterov: whether the weights' momentum is Nesterov's, as published for NAS-Bench-201.
         alpha_lr: learning rate of the architecture parameters' Adam.
         alpha_beta1: its first moment's decay.
         alpha_beta2: its second moment's decay.
@@ -45,6 +47,6 @@ def darts(
         relaxation=softmax(),
         hypergradient=first_order(),
         selection=top_edges,
-        weight_optimizer=clipped_sgd(learning_rate, momentum, weight_decay, clip_norm),
+        weight_optimizer=clipped_sgd(learning_rate, momentum, weight_decay, clip_norm, nesterov),
         alpha_optimizer=l2_adam(alpha_lr, alpha_beta1, alpha_beta2, alpha_weight_decay),
     )

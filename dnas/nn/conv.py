@@ -50,7 +50,9 @@ def _backward(
     strides: Pair, padding: Pair, residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     def automatic(x: jax.Array, kernel: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jax.vjp(lambda x, kernel: _convolve(x, kernel, strides, padding), x, kernel)[1](cotangent)
+        (of_x,) = jax.linear_transpose(lambda x: _convolve(x, kernel, strides, padding), x)(cotangent)
+        (of_kernel,) = jax.linear_transpose(lambda kernel: _convolve(x, kernel, strides, padding), kernel)(cotangent)
+        return of_x, of_kernel
 
     def by_hand(x: jax.Array, kernel: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
         return (
@@ -71,9 +73,7 @@ def _input_gradient(
         before = kernel.shape[axis] - 1 - padding[axis]
         sides.append((before, shape[axis + 1] + kernel.shape[axis] - 1 - spread - before))
     turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
-    return lax.conv_general_dilated(
-        cotangent, turned, (1, 1), sides, lhs_dilation=strides, dimension_numbers=LAYOUT
-    )
+    return lax.conv_general_dilated(cotangent, turned, (1, 1), sides, lhs_dilation=strides, dimension_numbers=LAYOUT)
 
 
 def _kernel_gradient(

@@ -79,13 +79,13 @@ def _head(run: Run, checks: list[Check]) -> str:
 
 def _tiles(run: Run) -> str:
     found = run.found
-    tiles = [
-        parts.tile(
-            "Test accuracy",
-            percent(found.accuracy, run.images),
-            f"standard error {percent(standard_error(found.accuracy, run.images), run.images)}",
-        )
-    ]
+    tiles = []
+    if found is not None:
+        error = percent(standard_error(found.accuracy, run.images), run.images)
+        tiles.append(parts.tile("Test accuracy", percent(found.accuracy, run.images), f"standard error {error}"))
+    if "true_accuracy" in run.known:
+        rank = f"rank {run.known['rank']:,.0f} of the space" if "rank" in run.known else ""
+        tiles.append(parts.tile("True accuracy", f"{100 * run.known['true_accuracy']:.2f}\u00a0%", rank))
     if run.baselines:
         best = max(network.accuracy for network in run.baselines)
         tiles.append(
@@ -95,8 +95,9 @@ def _tiles(run: Run) -> str:
                 f"of {len(run.baselines)} tried" if len(run.baselines) > 1 else "same budget",
             )
         )
-    tiles.append(parts.tile("Parameters", count(found.params), "trained weights"))
-    if found.macs is not None:
+    if found is not None:
+        tiles.append(parts.tile("Parameters", count(found.params), "trained weights"))
+    if found is not None and found.macs is not None:
         tiles.append(parts.tile("Multiply-adds", count(found.macs), "for one image"))
     times = [("Search time", run.search.summary, "seconds")] if run.search else []
     for label, numbers, name in [*times, ("Retraining time", run.retrain, "train_seconds")]:
@@ -108,6 +109,8 @@ def _tiles(run: Run) -> str:
 
 
 def _comparison(run: Run) -> str:
+    if run.found is None or not run.baselines:
+        return ""
     networks = (run.found, *run.baselines)
     ranges = {network.name: wilson(network.accuracy, run.images) for network in networks}
     span = (min(low for low, _ in ranges.values()), max(high for _, high in ranges.values()))
@@ -124,8 +127,6 @@ def _comparison(run: Run) -> str:
         ]
         return "mine" if network is run.found else "", cells
 
-    if not run.baselines:
-        return ""
     genotypes = "".join(
         f'<h3>{escape(network.name)}</h3><div class="card"><pre>{escape(str(network.genotype))}</pre></div>'
         for network in run.baselines

@@ -74,23 +74,25 @@ class Run:
         name: of its directory.
         config: the whole of config.json.
         genotype: the architecture that was retrained.
-        found: that architecture's network.
+        found: that architecture's network; `None` where it was not trained.
         baselines: random architectures trained with the same budget.
         images: number of test images behind each accuracy.
         training: epochs of `found`, then of each baseline that has any.
         retrain: numbers about retraining ("train_seconds", "compile_seconds", "epochs").
         search: the search; `None` where a given genotype was trained.
+        known: what a table says of the architecture (`true_accuracy`, `rank`); empty without one.
     """
 
     name: str
     config: Mapping[str, Any]
     genotype: Genotype
-    found: Scored
+    found: Scored | None
     baselines: tuple[Scored, ...]
     images: int
     training: Mapping[str, Epochs]
     retrain: Mapping[str, float | None]
     search: SearchRecord | None
+    known: Mapping[str, float]
 
 
 def read_run(path: Path) -> Run:
@@ -108,17 +110,14 @@ def read_run(path: Path) -> Run:
     _check_groups(genotype, path / "genotype.json")
     result = read_object(path / "result.json").schema("dnas.result/1")
     rows = read_lines(path / "metrics.jsonl")
-    retrain = result.fields("retrain")
-    images = retrain.count("test_images")
-    if images == 0:
-        raise UserError(f"{retrain.where}: expected at least one test image at 'test_images', got 0; retrain the run")
-    found = Scored("found" if "search" in result else "trained", genotype, *_score(retrain))
+    searched = "search" in result
+    found, images, retrain = _trained("found" if searched else "trained", genotype, result)
     baselines = [Fields(f"{result.where}: 'baseline' {i}", row) for i, row in enumerate(result.items("baseline"))]
     names = ["random"] if len(baselines) == 1 else [f"random {i + 1}" for i in range(len(baselines))]
     scored = tuple(
         Scored(name, row.genotype("genotype"), *_score(row)) for name, row in zip(names, baselines, strict=True)
     )
-    phases = {found.name: "retrain"} | {name: f"baseline-{i}" for i, name in enumerate(names)}
+    phases = ({found.name: "retrain"} if found else {}) | {name: f"baseline-{i}" for i, name in enumerate(names)}
     training = {name: _epochs(_phase(rows, phase)) for name, phase in phases.items()}
     return Run(
         name=path.resolve().name,
@@ -128,9 +127,30 @@ def read_run(path: Path) -> Run:
         baselines=scored,
         images=images,
         training={name: epochs for name, epochs in training.items() if epochs.epoch},
-        retrain={name: retrain.maybe(name) for name in ("train_seconds", "compile_seconds", "epochs")},
-        search=_search(result, _phase(rows, "search")) if "search" in result else None,
+        retrain=retrain,
+        search=_search(result, _phase(rows, "search")) if searched else None,
+        known=_known(result),
     )
+
+
+def _trained(name: str, genotype: Genotype, result: Fields) -> tuple[Scored | None, int, dict[str, float | None]]:
+    """Return the network that was trained after the search, its test images and the numbers of its training."""
+    if "search" in result and result.value.get("retrain", "absent") is None:
+        return None, 0, {}
+    retrain = result.fields("retrain")
+    images = retrain.count("test_images")
+    if images == 0:
+        raise UserError(f"{retrain.where}: expected at least one test image at 'test_images', got 0; retrain the run")
+    numbers = {name: retrain.maybe(name) for name in ("train_seconds", "compile_seconds", "epochs")}
+    return Scored(name, genotype, *_score(retrain)), images, numbers
+
+
+def _known(result: Fields) -> dict[str, float]:
+    if "known" not in result:
+        return {}
+    known = result.fields("known")
+    values = {name: known.maybe(name) for name in ("true_accuracy", "rank")}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _check_groups(genotype: Genotype, path: Path) -> None:

@@ -44,6 +44,8 @@ class Verdict:
 
 def judge(run: Run) -> Verdict:
     """Compare the found network with the best random one, plainly."""
+    if run.found is None:
+        return _untrained(run)
     mine = run.found.accuracy
     score = percent(mine, run.images)
     low, high = wilson(mine, run.images)
@@ -85,4 +87,20 @@ def judge(run: Run) -> Verdict:
         headline,
         f"{'The found' if run.search else 'This'} network classifies {tested} correctly; {rival}, "
         f"trained with the same budget, {percent(best.accuracy, run.images)}. {difference}",
+    )
+
+
+def _untrained(run: Run) -> Verdict:
+    if "true_accuracy" not in run.known:
+        return Verdict(
+            "",
+            "This search found an architecture that was not trained",
+            "Nothing is known of how good it is: retrain it, and random architectures with it, to find out.",
+        )
+    score = f"{100 * run.known['true_accuracy']:.2f}\u00a0%"
+    return Verdict(
+        "",
+        f"The found architecture reaches {score}, says the table of its space",
+        "The table holds what every architecture of the space reaches when it is trained; nothing was trained here "
+        "after the search.",
     )

@@ -118,7 +118,11 @@ def make(
     values = settings.resolve(table, chosen, given)
     for prefix in ("space", "search", "retrain"):
         check_numbers(prefix, settings.group(values, prefix))
-    count = default_baseline if baseline is None else baseline
+    alone = not values["retrain.epochs"]
+    if alone and (kind == TRAIN or baseline):
+        wanted = "dnas train" if kind == TRAIN else f"--baseline {baseline}"
+        raise UserError(f"setting retrain.epochs: {wanted} needs at least 1, got 0")
+    count = 0 if alone else default_baseline if baseline is None else baseline
     if count < 0:
         raise UserError(f"--baseline: expected 0 or more, got {count}")
     if not 0 <= seed < 2**32:

@@ -1,7 +1,10 @@
 """One phase of a run on the host's side: compile, run chunk after chunk, report, checkpoint, stop, resume."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dnas.checkpoint import Checkpoints
-from dnas.chunks import Chunk
+from dnas.chunks import Chunk, together
+from dnas.errors import UserError
 from dnas.run.board import Board
 from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
@@ -33,6 +37,7 @@ class Phase(NamedTuple):
         images_per_step: images that go through the network in one step.
         checkpoint_epochs: epochs between checkpoints.
         record: `(state, epoch) -> further entries` of the epoch's line in the metrics.
+        tell: `(line) -> text` that the user sees at the end of an epoch; nothing where it is empty.
     """
 
     name: str
@@ -44,6 +49,18 @@ class Phase(NamedTuple):
     images_per_step: int
     checkpoint_epochs: int
     record: Callable[[Any, int], dict[str, Any]]
+    tell: Callable[[dict[str, Any]], str] | None = None
+
+
+class Lane(NamedTuple):
+    """A phase and the directory of the run that it belongs to."""
+
+    phase: Phase
+    run: RunDirectory
+
+    def checkpoints(self) -> Checkpoints:
+        """Return the phase's checkpoints in the run."""
+        return Checkpoints(self.run.path / "checkpoints" / self.phase.name)
 
 
 class Progress(NamedTuple):
@@ -76,45 +93,152 @@ def run_phase(phase: Phase, run: RunDirectory, screen: Screen, stop: Stop) -> Fi
         Interrupted: if the user asked to stop; a checkpoint was written.
         Diverged: if a loss or the state is not finite.
     """
-    checkpoints = Checkpoints(run.path / "checkpoints" / phase.name)
-    total = phase.epochs * phase.chunk.per_epoch
+    [outcome] = run_phases([Lane(phase, run)], screen, stop)
+    if isinstance(outcome, Diverged):
+        raise outcome
+    return outcome
+
+
+def run_phases(lanes: Sequence[Lane], screen: Screen, stop: Stop) -> list[Finished | Diverged]:
+    """Run phases that differ in key and data rows only to their end; several of them as one compiled program.
+
+    Each has its own run directory, from whose checkpoint it continues; all must stand at the same step, which
+    `align` sees to. A phase that diverges stops alone. The time of a common program is divided evenly.
+
+    Args:
+        lanes: phases of one program (same shapes, same length) with their directories.
+        screen: where progress is shown.
+        stop: asked after each chunk.
+
+    Raises:
+        Interrupted: if the user asked to stop; checkpoints were written.
+    """
+    tracks = [_begin(lane, screen, stop) for lane in lanes]
+    phase = lanes[0].phase
+    title = phase.title if len(lanes) == 1 else f"{phase.title} ({len(lanes)} at once)"
+    chunk = phase.chunk if len(lanes) == 1 else together(phase.chunk)
+    state, arguments = _stacked(tracks)
+    step, total = int(tracks[0].state.step), phase.epochs * phase.chunk.per_epoch
+    program = _compile(chunk.run, state, arguments, tracks, title, screen) if step < total else chunk.run
+    stop.check()
+    with ExitStack() as stack:
+        boards = [
+            stack.enter_context(Board(track.folder / "tb" / phase.name, first=step // phase.chunk.per_epoch + 1))
+            for track in tracks
+        ]
+        bar = stack.enter_context(screen.bar(title, phase.epochs, phase.chunk.per_epoch, step))
+        while step < total:
+            first, started = step, time.perf_counter()
+            for track in tracks:
+                track.state = None
+            state, infos, finite = program(state, *arguments)
+            infos, finite, steps = jax.device_get((infos, finite, state.step))
+            step = int(np.max(steps))
+            elapsed = time.perf_counter() - started
+            rate = (step - first) * phase.images_per_step * len(tracks) / elapsed
+            in_epoch = (step - 1) % phase.chunk.per_epoch + 1
+            epoch_done = in_epoch == phase.chunk.per_epoch
+            due = epoch_done and (step // phase.chunk.per_epoch) % phase.checkpoint_epochs == 0
+            save = due or step == total or stop.requested
+            for index, track in enumerate(tracks):
+                if track.diverged is None:
+                    own = _take((infos, finite), index, len(tracks))
+                    track.advance(own, first, step, elapsed / len(tracks))
+                if track.diverged is None and (epoch_done or save):
+                    track.state = _take(state, index, len(tracks))
+                    if epoch_done:
+                        track.close_epoch(step, rate / len(tracks), boards[index], screen)
+                    if save:
+                        track.checkpoints.save(step, (track.state, track.progress))
+            bar.update(step, {**_mean(tracks), "images/s": rate})
+            if all(track.diverged for track in tracks):
+                break
+            if step < total or stop.requested:
+                stop.check()
+    return [track.outcome() for track in tracks]
+
+
+def last_state(lane: Lane, like: Any) -> Any:
+    """Return the state in the newest checkpoint of a phase, of the structure and shapes of `like`.
+
+    Raises:
+        UserError: if there is none, or it is damaged.
+    """
+    checkpoints = lane.checkpoints()
+    steps = checkpoints.steps()
+    if not steps:
+        raise UserError(f"{str(checkpoints.path)!r} holds no checkpoint: run the search again")
+    zero = jnp.zeros(())
+    shapes = jax.eval_shape(lane.phase.chunk.run, like, *lane.phase.arguments)[1]
+    return checkpoints.load(steps[-1], (like, Progress({name: zero for name in shapes}, zero, zero)))[0]
+
+
+def align(lanes: Sequence[Lane]) -> bool:
+    """Bring lanes to the newest step of which all have a checkpoint; return whether there is such a step.
+
+    Lanes without any checkpoint are aligned at the beginning, unless others have begun.
+    """
+    steps = [set(lane.checkpoints().steps()) for lane in lanes]
+    if not any(steps):
+        return True
+    common = set.intersection(*steps)
+    if not common:
+        return False
+    for lane in lanes:
+        lane.checkpoints().forget_after(max(common))
+    return True
+
+
+@dataclass
+class _Track:
+    """One lane while it runs; `state` is held only where it is needed on its own."""
+
+    phase: Phase
+    run: RunDirectory
+    checkpoints: Checkpoints
+    state: Any
+    progress: Progress
+    last: dict[str, Any]
+    means: dict[str, float] = field(default_factory=dict)
+    diverged: Diverged | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.run.path
+
+    def advance(self, values: Any, first: int, step: int, elapsed: float) -> None:
+        infos, finite = values
+        self.progress = _add(self.progress, infos, step - first, elapsed)
+        in_epoch = (step - 1) % self.phase.chunk.per_epoch + 1
+        self.means = {name: float(value) / in_epoch for name, value in self.progress.sums.items()}
+        try:
+            _check(self.phase, infos, bool(finite), first, step)
+        except Diverged as error:
+            self.diverged = error
+
+    def close_epoch(self, step: int, rate: float, board: Board, screen: Screen) -> None:
+        epoch = step // self.phase.chunk.per_epoch
+        self.last = _line(self.phase, self.state, epoch, step, self.progress, self.means, rate)
+        self.run.append_metrics(self.last)
+        board.add(self.last)
+        text = self.phase.tell(self.last) if self.phase.tell else ""
+        if text:
+            screen.say(text)
+        self.progress = self.progress._replace(sums={name: jnp.zeros(()) for name in self.progress.sums})
+
+    def outcome(self) -> Finished | Diverged:
+        if self.diverged is not None:
+            return self.diverged
+        return Finished(self.state, float(self.progress.seconds), float(self.progress.compile_seconds), self.last)
+
+
+def _begin(lane: Lane, screen: Screen, stop: Stop) -> _Track:
+    phase, checkpoints = lane.phase, lane.checkpoints()
     with screen.working(f"{phase.title}: making the initial state"):
         state = phase.init()
     stop.check()
-    state, progress = _resume(phase, checkpoints, state, run, screen)
-    program, progress = _compile(phase, state, progress, screen)
-    stop.check()
-    last = run.last_metrics(phase.name)
-    step = int(state.step)
-    with (
-        Board(run.path / "tb" / phase.name, first=step // phase.chunk.per_epoch + 1) as board,
-        screen.bar(phase.title, phase.epochs, phase.chunk.per_epoch, step) as bar,
-    ):
-        while step < total:
-            first, started = step, time.perf_counter()
-            state, infos, finite = program(state, *phase.arguments)
-            infos, finite = jax.device_get((infos, finite))
-            step = int(state.step)
-            elapsed = time.perf_counter() - started
-            progress = _add(progress, infos, step - first, elapsed)
-            _check(phase, infos, bool(finite), first, step)
-            in_epoch = (step - 1) % phase.chunk.per_epoch + 1
-            rate = (step - first) * phase.images_per_step / elapsed
-            means = {name: float(value) / in_epoch for name, value in progress.sums.items()}
-            bar.update(step, {**_short(means), "images/s": rate})
-            epoch_done = in_epoch == phase.chunk.per_epoch
-            if epoch_done:
-                epoch = step // phase.chunk.per_epoch
-                last = _line(phase, state, epoch, step, progress, means, rate)
-                run.append_metrics(last)
-                board.add(last)
-                progress = progress._replace(sums={name: jnp.zeros(()) for name in progress.sums})
-            due = epoch_done and (step // phase.chunk.per_epoch) % phase.checkpoint_epochs == 0
-            if due or step == total or stop.requested:
-                checkpoints.save(step, (state, progress))
-            if step < total or stop.requested:
-                stop.check()
-    return Finished(state, float(progress.seconds), float(progress.compile_seconds), last)
+    state, progress = _resume(phase, checkpoints, state, lane.run, screen)
+    return _Track(phase, lane.run, checkpoints, state, progress, lane.run.last_metrics(phase.name))
 
 
 def _resume(
@@ -135,14 +259,39 @@ def _resume(
     return restored
 
 
-def _compile(phase: Phase, state: Any, progress: Progress, screen: Screen) -> tuple[Callable[..., Any], Progress]:
-    if int(state.step) >= phase.epochs * phase.chunk.per_epoch:
-        return phase.chunk.run, progress
+def _stacked(tracks: Sequence[_Track]) -> tuple[Any, tuple[Any, ...]]:
+    """Return the state and the arguments of the program; images are shared, everything else is stacked."""
+    if len(tracks) == 1:
+        return tracks[0].state, tracks[0].phase.arguments
+    key, data, *own = zip(*(track.phase.arguments for track in tracks), strict=True)
+    state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(track.state for track in tracks))
+    return state, (jnp.stack(key), data[0], *(jnp.stack(rows) for rows in own))
+
+
+def _take(tree: Any, index: int, count: int) -> Any:
+    return tree if count == 1 else jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def _mean(tracks: Sequence[_Track]) -> dict[str, float]:
+    lines = [_short(track.means) for track in tracks if track.diverged is None]
+    return {name: sum(line[name] for line in lines) / len(lines) for name in lines[0]} if lines else {}
+
+
+def _compile(
+    run: Callable[..., Any],
+    state: Any,
+    arguments: tuple[Any, ...],
+    tracks: Sequence[_Track],
+    title: str,
+    screen: Screen,
+) -> Callable[..., Any]:
     started = time.perf_counter()
-    with screen.working(f"{phase.title}: compiling"):
-        program = jax.jit(phase.chunk.run, donate_argnums=0).lower(state, *phase.arguments).compile()
-    spent = time.perf_counter() - started
-    return program, progress._replace(compile_seconds=progress.compile_seconds + jnp.float32(spent))
+    with screen.working(f"{title}: compiling"):
+        program = jax.jit(run, donate_argnums=0).lower(state, *arguments).compile()
+    spent = jnp.float32((time.perf_counter() - started) / len(tracks))
+    for track in tracks:
+        track.progress = track.progress._replace(compile_seconds=track.progress.compile_seconds + spent)
+    return program
 
 
 def _add(progress: Progress, infos: dict[str, np.ndarray], count: int, elapsed: float) -> Progress:

@@ -1,14 +1,17 @@
 """Search, discretise, retrain, compare, report: the whole of a run, resumable at every point."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dnas import plugins
 from dnas.checkpoint import save_tree
+from dnas.chunks import DeviceData
 from dnas.data import Dataset, fingerprint, load
 from dnas.data.augment import check as check_augment
 from dnas.errors import UserError
@@ -19,32 +22,54 @@ from dnas.run.console import Screen
 from dnas.run.directory import CONFIG, GENOTYPE, PROGRESS, RESULT, RunDirectory
 from dnas.run.environment import describe
 from dnas.run.interrupt import Stop
-from dnas.run.loop import Phase, run_phase
+from dnas.run.loop import Diverged, Lane, Phase, align, last_state, run_phase, run_phases
 from dnas.run.retrain import Retraining, TrainSettings
-from dnas.run.searching import SearchSettings
+from dnas.run.searching import SearchSettings, Watch
 from dnas.selection import random_genotype
-from dnas.types import Network, Search, SearchSpace
+from dnas.types import Network, Search, SearchSpace, SearchState
 
 RESULT_SCHEMA = "dnas.result/1"
 
 
 class Plan(NamedTuple):
-    """A checked request: everything that can be refused has been, and nothing has been written."""
+    """A checked request: everything that can be refused has been, and nothing has been written.
+
+    Attributes:
+        config: the request.
+        dataset: its images.
+        images: the training images on the device.
+        space: the search space, for these images.
+        search: the search and its phase; `None` where a given genotype is trained.
+        key: of everything random.
+        watch: says what is known of an architecture, where something is.
+    """
 
     config: Config
     dataset: Dataset
+    images: DeviceData
     space: SearchSpace
     search: tuple[Search, Phase] | None
     key: jax.Array
+    watch: Watch | None = None
 
 
-def plan(config: Config, data_dir: str | None) -> Plan:
+def plan(config: Config, data_dir: str | None, *, like: Plan | None = None, watch: Watch | None = None) -> Plan:
     """Load the data and build the space, refusing what cannot work.
+
+    Args:
+        config: the request.
+        data_dir: folder of downloaded data sets.
+        like: another plan on the same data, which are then not loaded again.
+        watch: says what is known of an architecture; goes into the metrics of each epoch and into the result.
 
     Raises:
         UserError: for data, settings or a genotype that do not fit each other.
     """
-    dataset = load(config.data, data_dir)
+    if like is not None and like.config.data == config.data:
+        dataset, images = like.dataset, like.images
+    else:
+        dataset = load(config.data, data_dir)
+        images = DeviceData(jnp.asarray(dataset.x_train), jnp.asarray(dataset.y_train))
     module = plugins.find(plugins.SPACES, "space", config.space)
     space = module.space(classes=len(dataset.classes), **settings.group(config.values, "space"))
     space.check(dataset.image_shape)
@@ -62,18 +87,30 @@ def plan(config: Config, data_dir: str | None) -> Plan:
             lambda steps: method(space, steps_per_epoch=steps, **own),
             own["epochs"],
             dataset,
+            images,
             SearchSettings(**settings.group(config.values, "search", SearchSettings)),
             jax.random.fold_in(key, 0),
+            watch,
         )
+    if train_settings.epochs:
+        _check_training(config, space, dataset, train_settings)
+    return Plan(config, dataset, images, space, search, key, watch)
+
+
+def _check_training(config: Config, space: SearchSpace, dataset: Dataset, train_settings: TrainSettings) -> None:
+    """Build a network as the run will and refuse, before anything is written, what would fail then."""
     trial = config.genotype or random_genotype(space, np.random.default_rng(0))
     network = _network(config, space, trial)
-    jax.eval_shape(network.init, key, jax.ShapeDtypeStruct((2, *dataset.image_shape), np.float32))
+    key, x = jax.random.key(0), jax.ShapeDtypeStruct((2, *dataset.image_shape), np.float32)
+    variables = jax.eval_shape(network.init, key, x)
+    if train_settings.drop_path:
+        # A traced rate, as in training: a space without drop path refuses it.
+        jax.eval_shape(lambda v, x, rate: network.apply(v, x, train=True, key=key, drop_path=rate), variables, x, 0.5)
     if train_settings.batch_size > len(dataset.x_train):
         raise UserError(
             f"retrain.batch_size is {train_settings.batch_size}, but there are only {len(dataset.x_train)} training "
             f"images: choose a smaller batch"
         )
-    return Plan(config, dataset, space, search, key)
 
 
 def start(plan: Plan, path: Path, overwrite: bool, command: str) -> RunDirectory:
@@ -101,8 +138,14 @@ def start(plan: Plan, path: Path, overwrite: bool, command: str) -> RunDirectory
     return run
 
 
-def reopen(path: Path, data_dir: str | None, screen: Screen) -> tuple[RunDirectory, Plan]:
-    """Open a run to continue it.
+class Misaligned(UserError):
+    """Runs that were to go on as one program stand at steps that have no checkpoint in common."""
+
+
+def reopen(
+    path: Path, data_dir: str | None, screen: Screen, *, like: Plan | None = None, watch: Watch | None = None
+) -> tuple[RunDirectory, Plan]:
+    """Open a run to continue it; arguments as for `plan`.
 
     Raises:
         UserError: if its data set is not the one that it began with.
@@ -117,7 +160,7 @@ def reopen(path: Path, data_dir: str | None, screen: Screen) -> tuple[RunDirecto
         raise UserError(
             f"{str(path / CONFIG)!r} is damaged ({type(error).__name__}: {error}): start a new run"
         ) from None
-    planned = plan(config, data_dir)
+    planned = plan(config, data_dir, like=like, watch=watch)
     if fingerprint(planned.dataset) != expected:
         raise UserError(
             f"the data set {config.data!r} differs from the one that {str(path)!r} began with: give the same data, or "
@@ -148,11 +191,10 @@ def execute(run: RunDirectory, plan: Plan, screen: Screen, stop: Stop) -> dict[s
     }
     if plan.search:
         if "search" not in progress:
-            search, phase = plan.search
-            finished = run_phase(phase, run, screen, stop)
-            genotype = search.select(finished.state)
-            progress |= {"search": searching.outcome(phase, finished), "genotype": genotype.to_json()}
-            run.write(PROGRESS, progress)
+            [diverged] = search_all([(run, plan)], screen, stop)
+            if diverged:
+                raise diverged
+            progress = run.read(PROGRESS)
         found = Genotype.from_json(progress["genotype"])
         screen.say(f"found architecture\n{found}")
     else:
@@ -160,7 +202,10 @@ def execute(run: RunDirectory, plan: Plan, screen: Screen, stop: Stop) -> dict[s
         found = plan.config.genotype
     run.write(GENOTYPE, found.to_json())
     result |= {"genotype": found.to_json(), "search": progress.get("search")}
-    result["retrain"] = _trained(run, plan, progress, "retrain", found, screen, stop)
+    if plan.watch:
+        result["known"] = plan.watch(found)
+    alone = not _train_settings(plan.config).epochs
+    result["retrain"] = None if alone else _trained(run, plan, progress, "retrain", found, screen, stop)
     result["baseline"] = [
         {
             "genotype": genotype.to_json(),
@@ -172,6 +217,40 @@ def execute(run: RunDirectory, plan: Plan, screen: Screen, stop: Stop) -> dict[s
     result["environment"] = describe()
     run.write(RESULT, result)
     return result
+
+
+def search_all(runs: Sequence[tuple[RunDirectory, Plan]], screen: Screen, stop: Stop) -> list[Diverged | None]:
+    """Do what is left of the search phases of several runs as one compiled program, and write what they found.
+
+    The runs must differ in their seeds only. Returns, for each, how it diverged if it did.
+
+    Raises:
+        Interrupted: if the user asked to stop.
+        Misaligned: if the runs' checkpoints have no step in common.
+        UserError: if files cannot be written.
+    """
+    searches = [plan.search for _, plan in runs if plan.search]
+    lanes = [Lane(phase, run) for (run, _), (_, phase) in zip(runs, searches, strict=True)]
+    if len(lanes) > 1 and not align(lanes):
+        raise Misaligned("these runs stand at steps that have no checkpoint in common: run them one after the other")
+    failures: list[Diverged | None] = []
+    for lane, (search, phase), finished in zip(lanes, searches, run_phases(lanes, screen, stop), strict=True):
+        failures.append(finished if isinstance(finished, Diverged) else None)
+        if isinstance(finished, Diverged):
+            continue
+        progress = lane.run.read(PROGRESS) if (lane.run.path / PROGRESS).exists() else {}
+        outcome = {**searching.outcome(phase, finished), "together": len(lanes)}
+        lane.run.write(PROGRESS, {**progress, "search": outcome, "genotype": search.select(finished.state).to_json()})
+    return failures
+
+
+def searched_state(run: RunDirectory, plan: Plan) -> SearchState:
+    """Return the state that a finished search ended in; `UserError` if its checkpoint is gone or damaged."""
+    assert plan.search is not None
+    search, phase = plan.search
+    example = jax.ShapeDtypeStruct((2, *plan.dataset.image_shape), jnp.float32)
+    state = jax.eval_shape(search.init, plan.key, example)
+    return last_state(Lane(phase, run), state)
 
 
 def _rivals(plan: Plan, found: Genotype) -> list[Genotype]:
@@ -206,6 +285,7 @@ def _trained(
             "retrain" if name == "retrain" else f"random {name}",
             _network(plan.config, plan.space, genotype),
             plan.dataset,
+            plan.images,
             train_settings,
             jax.random.fold_in(plan.key, 1),
         )

@@ -22,13 +22,14 @@ class TrainSettings:
     """How a derived network is trained; the defaults are the published CIFAR-10 protocol.
 
     Attributes:
-        epochs: passes over the training images.
+        epochs: passes over the training images; 0 trains no network after the search.
         batch_size: images in a minibatch.
         lr: learning rate of the first epoch.
         lr_min: where its cosine ends.
         momentum: of SGD.
         weight_decay: L2 coefficient.
         clip_norm: largest global norm of the gradient; 0 does not clip.
+        nesterov: whether momentum is Nesterov's.
         drop_path: probability of drop path at the end; it grows linearly from 0.
         auxiliary_weight: factor of the auxiliary head's loss.
         crop_padding: pixels of padding before a random crop; none takes the data set's own.
@@ -46,6 +47,7 @@ class TrainSettings:
     momentum: float = 0.9
     weight_decay: float = 3e-4
     clip_norm: float = 5.0
+    nesterov: bool = False
     drop_path: float = 0.2
     auxiliary_weight: float = 0.4
     crop_padding: int | None = None
@@ -81,7 +83,7 @@ def check_numbers(prefix: str, values: dict[str, Any]) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        if name in least_one and value < 1:
+        if name in least_one and value < 1 and (prefix, name) != ("retrain", "epochs"):
             raise UserError(f"setting {prefix}.{name}: expected at least 1, got {value}")
         if value < 0:
             raise UserError(f"setting {prefix}.{name}: expected a number that is not negative, got {value}")
@@ -99,9 +101,15 @@ def chunk_length(prefix: str, chunk_steps: int, per_epoch: int) -> int:
 
 
 def retraining(
-    name: str, title: str, network: Network, dataset: Dataset, settings: TrainSettings, key: PRNGKey
+    name: str,
+    title: str,
+    network: Network,
+    dataset: Dataset,
+    images: DeviceData,
+    settings: TrainSettings,
+    key: PRNGKey,
 ) -> Retraining:
-    """Prepare the training of `network` on all training images of `dataset`."""
+    """Prepare the training of `network` on all training images of `dataset`, which are `images` on the device."""
     size = len(dataset.x_train)
     if settings.batch_size > size:
         raise UserError(f"retrain.batch_size is {settings.batch_size}, but there are only {size} training images")
@@ -111,7 +119,7 @@ def retraining(
         return settings.drop_path * (step // per_epoch).astype(jnp.float32) / settings.epochs
 
     schedule = cosine_by_epoch(settings.lr, settings.lr_min, settings.epochs, per_epoch)
-    optimizer = clipped_sgd(schedule, settings.momentum, settings.weight_decay, settings.clip_norm)
+    optimizer = clipped_sgd(schedule, settings.momentum, settings.weight_decay, settings.clip_norm, settings.nesterov)
     training = supervised(
         network,
         optimizer,
@@ -141,7 +149,7 @@ def retraining(
         epochs=settings.epochs,
         chunk=chunk,
         init=lambda: run_once(training.init, key_init, example),
-        arguments=(key_run, DeviceData(jnp.asarray(dataset.x_train), jnp.asarray(dataset.y_train))),
+        arguments=(key_run, images),
         images_per_step=settings.batch_size,
         checkpoint_epochs=settings.checkpoint_epochs,
         record=record,

@@ -12,9 +12,15 @@ from dnas.chunks import DeviceData, Source, search_chunk
 from dnas.data.dataset import Dataset
 from dnas.data.sampling import split, steps_per_epoch
 from dnas.errors import UserError
+from dnas.genotype import Genotype
 from dnas.run.loop import Finished, Phase, run_once
 from dnas.run.retrain import choose, chunk_length
 from dnas.types import PRNGKey, Search, SearchState
+
+Watch = Callable[[Genotype], dict[str, Any]]
+"""What is known of an architecture that a search selects on its way, by name: some of `KNOWN`."""
+KNOWN = ("true_accuracy", "rank", "skips")
+"""True test accuracy (a share), rank in the space (1 is best), number of skip connections."""
 
 
 @dataclass(frozen=True)
@@ -43,26 +49,30 @@ class SearchSettings:
 
 
 def searching(
-    make: Callable[[int], Search], epochs: int, dataset: Dataset, settings: SearchSettings, key: PRNGKey
+    make: Callable[[int], Search],
+    epochs: int,
+    dataset: Dataset,
+    images: DeviceData,
+    settings: SearchSettings,
+    key: PRNGKey,
+    watch: Watch | None = None,
 ) -> tuple[Search, Phase]:
     """Prepare a search.
 
     Args:
         make: `(steps_per_epoch) -> Search`.
         epochs: epochs of the search.
-        dataset: images; its training part is divided in two.
+        dataset: what is searched on; its training part is divided in two.
+        images: that training part on the device.
         settings: how.
         key: makes the split, the initial state and all minibatches.
+        watch: gives further entries of each epoch's line in the metrics.
     """
     key_split, key_init, key_run = jax.random.split(key, 3)
     if not 0 < settings.train_share < 1:
         raise UserError(f"setting search.train_share: expected a number between 0 and 1, got {settings.train_share}")
     rows = split(key_split, len(dataset.x_train), settings.train_share, settings.shuffle_split)
-    parts = [
-        DeviceData(jnp.asarray(dataset.x_train[one]), jnp.asarray(dataset.y_train[one]))
-        for one in map(np.asarray, rows)
-    ]
-    sizes = [len(part.y) for part in parts]
+    sizes = [len(part) for part in rows]
     if settings.batch_size > min(sizes):
         raise UserError(
             f"search.batch_size is {settings.batch_size}, but the images are split into {sizes[0]} for the weights "
@@ -79,11 +89,13 @@ def searching(
         del epoch
         weights = {name: np.asarray(rows) for name, rows in jax.device_get(search.weights(state)).items()}
         alpha = jax.device_get(state.alpha)
+        genotype = search.select(state)
         return {
             "weights": {name: _rounded(rows) for name, rows in weights.items()},
             "alpha": {name: _rounded(rows) for name, rows in alpha.items()},
             "entropy": {name: entropy(rows) for name, rows in weights.items()},
-            "genotype": str(search.select(state)),
+            "genotype": str(genotype),
+            **(watch(genotype) if watch else {}),
         }
 
     return search, Phase(
@@ -92,11 +104,22 @@ def searching(
         epochs=epochs,
         chunk=chunk,
         init=lambda: run_once(search.init, key_init, example),
-        arguments=(key_run, *parts),
+        arguments=(key_run, images, *rows),
         images_per_step=2 * settings.batch_size,
         checkpoint_epochs=settings.checkpoint_epochs,
         record=record,
+        tell=_tell if watch else None,
     )
+
+
+def _tell(line: dict[str, Any]) -> str:
+    """Say which architecture an epoch selects and what is known of it."""
+    known = ", ".join(f"{name.replace('_', ' ')} {_shown(name, line[name])}" for name in KNOWN if name in line)
+    return f"epoch {line['epoch']}: selects {line['genotype'].partition(' ;')[0]}" + (f" ({known})" if known else "")
+
+
+def _shown(name: str, value: float) -> str:
+    return f"{100 * value:.2f} %" if name.endswith("accuracy") else f"{value:,}"
 
 
 def entropy(rows: np.ndarray) -> float:

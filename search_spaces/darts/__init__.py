@@ -17,7 +17,7 @@ from dnas.nn.workload import workload
 from dnas.selection.one_hot import one_hot
 from dnas.types import Array, Group, Network, Output, PRNGKey, SearchSpace, Stats, Variables
 from search_spaces.darts.cells import INPUTS, NORMAL, REDUCE, REDUCTIONS, edge, edges, loop_name, loops, plan
-from search_spaces.darts.genotypes import published
+from search_spaces.darts.genotypes import named, published
 from search_spaces.darts.network import DROP_PATH, DerivedNetwork, auxiliary_size, edge_name
 from search_spaces.darts.supernet import SuperNet
 
@@ -296,6 +296,7 @@ __all__ = [
     "build",
     "check_genotype",
     "check_shape",
+    "named",
     "published",
     "space",
 ]

@@ -4,6 +4,7 @@ Sources: DARTS_V1, DARTS_V2, NASNet and AmoebaNet from the DARTS code (quark0/da
 yuhuixu1993/PC-DARTS (b74702f), PDARTS from chenxin061/pdarts (b880e87), DARTS_PT_S5 from ruocwang/darts-pt (4ec3149).
 """
 
+from dnas.errors import unknown
 from dnas.genotype import Cell, Edge, Genotype
 
 _SHORT = {
@@ -73,3 +74,11 @@ def published() -> dict[str, Genotype]:
             (3, 4, 6),
         ),
     }
+
+
+def named(name: str) -> Genotype:
+    """Return the published genotype called `name`; `UserError` with the nearest name if there is none."""
+    every = published()
+    if name not in every:
+        raise unknown("genotype", name, every)
+    return every[name]

@@ -24,6 +24,7 @@ from search_spaces.nasbench201.strings import (
     from_index,
     from_string,
     index,
+    named,
     published,
     to_string,
 )
@@ -36,6 +37,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "space.channels": 4,
         "space.cells": 1,
         "search.epochs": 12,
+        "search.weight_decay": 5e-4,
+        "search.nesterov": True,
         "search.alpha_lr": 2e-2,
         "retrain.channels": 8,
         "retrain.cells": 1,
@@ -48,7 +51,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "baseline": 1,
         "space.channels": 8,
         "space.cells": 1,
-        "search.epochs": 4,
+        "search.epochs": 5,
+        "search.weight_decay": 5e-4,
+        "search.nesterov": True,
         "search.alpha_lr": 3e-3,
         "search.chunk_steps": 23,
         "retrain.channels": 8,
@@ -63,7 +68,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "baseline": 0,
         "search.shuffle_split": False,
         "search.weight_decay": 5e-4,
+        "search.nesterov": True,
         "retrain.epochs": 200,
+        "retrain.nesterov": True,
         "retrain.batch_size": 256,
         "retrain.drop_path": 0.0,
         "retrain.lr": 0.1,
@@ -161,7 +168,7 @@ def build(
         variables: Variables, x: Array, *, train: bool, key: PRNGKey | None = None, drop_path: Array | float = 0.0
     ) -> tuple[Output, Stats]:
         del key
-        if not (isinstance(drop_path, float) and drop_path == 0.0):
+        if not (isinstance(drop_path, int | float) and drop_path == 0):
             raise UserError("networks of nasbench201 have no drop path: set retrain.drop_path=0")
         tree = {"params": variables.params, "batch_stats": variables.stats}
         if not train:
@@ -216,7 +223,9 @@ def _inherit(genotype: Genotype, cells: int, tree: Mapping[str, Any]) -> dict[st
     for stage in range(STAGES):
         for cell in range(cells):
             mixed = tree.get(stage_name(stage), {})
-            own = {name: jax.tree.map(lambda leaf, cell=cell: leaf[cell], mixed[name]) for name in mixed if name in names}
+            own = {
+                name: jax.tree.map(lambda leaf, cell=cell: leaf[cell], mixed[name]) for name in mixed if name in names
+            }
             if own:
                 kept[f"{stage_name(stage)}_{cell}"] = own
     return kept
@@ -234,6 +243,7 @@ __all__ = [
     "from_index",
     "from_string",
     "index",
+    "named",
     "published",
     "space",
     "to_string",

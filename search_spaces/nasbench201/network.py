@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from dnas.genotype import Genotype
 from dnas.nn.ends import Head, Stem
 from dnas.nn.init import torch_uniform
-from dnas.nn.operations import NormalConv, Norm, operation
+from dnas.nn.operations import Norm, NormalConv, operation
 from dnas.types import Output
 from search_spaces.nasbench201.cells import NODES, Stage, chosen, edge_name, plan, stage_name
 
@@ -126,4 +126,3 @@ class DerivedNetwork(nn.Module):
                 dtype=self.dtype,
             )
         )
-

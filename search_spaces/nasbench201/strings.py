@@ -15,6 +15,8 @@ from search_spaces.nasbench201.cells import CELL, EDGES, NODES, OPS, chosen
 
 SPACE = "nasbench201"
 EXAMPLE = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
+LONGEST = 120
+"""Characters of a bad text that a message repeats; the longest architecture has 95."""
 _ORDER_SEED = 88
 """The published index numbers the sorted architectures after a shuffle by Python's generator with this seed."""
 
@@ -39,22 +41,22 @@ def from_string(text: str) -> Genotype:
     Raises:
         UserError: if `text` has another form, an unknown operation, or sources in another order.
     """
+    name = f"architecture {text if len(text) <= LONGEST else text[:LONGEST] + '...'!r}"
     nodes = text.strip().split("+")
-    if len(nodes) != NODES or not all(re.fullmatch(r"\|([^|~]*~\d+\|)+", node) for node in nodes):
-        raise UserError(f"architecture {text!r}: expected {NODES} nodes such as {EXAMPLE!r}")
+    if len(nodes) != NODES or not all(re.fullmatch(r"\|([^|~]*~[0-9]{1,3}\|)+", node) for node in nodes):
+        raise UserError(f"{name}: expected {NODES} nodes such as {EXAMPLE!r}")
     ops = []
     for number, node in enumerate(nodes, start=1):
         words = [word.split("~") for word in node.strip("|").split("|")]
-        if [int(source) for _, source in words] != list(range(number)):
-            got = ", ".join(source for _, source in words)
+        sources, expected = [source for _, source in words], [str(state) for state in range(number)]
+        if sources != expected:
             raise UserError(
-                f"architecture {text!r}: node {number} takes the states {', '.join(map(str, range(number)))} in this "
-                f"order, got {got}"
+                f"{name}: node {number} takes the states {', '.join(expected)} in this order, got {', '.join(sources)}"
             )
         ops += [op for op, _ in words]
     for op in ops:
         if op not in OPS:
-            raise UserError(f"architecture {text!r}: {unknown('operation', op, OPS)}")
+            raise UserError(f"{name}: {unknown('operation', op, OPS)}")
     return from_ops(tuple(ops))
 
 
@@ -148,7 +150,7 @@ def _indices() -> dict[tuple[str, ...], int]:
     return {ops: number for number, ops in enumerate(_ordered())}
 
 
-def published(name: str) -> Genotype:
+def named(name: str) -> Genotype:
     """Return the architecture that `name` means: its text form or its published index.
 
     Raises:
@@ -157,3 +159,6 @@ def published(name: str) -> Genotype:
     if re.fullmatch(r"\d{1,9}", name.strip()):
         return from_index(int(name))
     return from_string(name)
+
+
+published = named

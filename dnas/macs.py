@@ -1,0 +1,62 @@
+"""Multiply-adds of any JAX function, counted from the shapes of its convolutions and matrix products.
+
+The count is made from the traced program, not from a compiler's estimate, so that it covers derivatives and
+is the same on every device. Loops count as often as they turn; of a branch the costlier side counts.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.extend import core
+from jax.interpreters import partial_eval
+
+
+def count_macs(function: Callable[..., Any], *arguments: Any) -> int:
+    """Return the multiply-adds of `function(*arguments)`; arguments may be `ShapeDtypeStruct`s.
+
+    Element by element arithmetic is not counted, nor what no output depends on. A `while` loop, whose turns are not
+    known, counts once.
+    """
+    jaxpr = jax.make_jaxpr(function)(*arguments).jaxpr
+    return _count(partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[0])
+
+
+def _count(jaxpr: core.Jaxpr) -> int:
+    return sum(_equation(equation) for equation in jaxpr.eqns)
+
+
+def _equation(equation: Any) -> int:
+    name, params = equation.primitive.name, equation.params
+    if name == "dot_general":
+        (contracted, _), _ = params["dimension_numbers"]
+        left = equation.invars[0].aval.shape
+        return math.prod(equation.outvars[0].aval.shape) * math.prod(left[axis] for axis in contracted)
+    if name == "conv_general_dilated":
+        return _convolution(equation)
+    if name == "cond":
+        return max(_count(branch.jaxpr) for branch in params["branches"])
+    turns = params["length"] if name == "scan" else 1
+    return turns * sum(_count(inner) for inner in _inner(params))
+
+
+def _convolution(equation: Any) -> int:
+    """Count the products of every output element's window, those with padding too, as the literature does."""
+    params = equation.params
+    numbers = params["dimension_numbers"]
+    kernel, output = equation.invars[1].aval.shape, equation.outvars[0].aval.shape
+    window = math.prod(kernel[axis] for axis in numbers.rhs_spec[1:])
+    # Spreading the input puts zeros between its elements, which a window meets instead of values.
+    return math.prod(output) * window // math.prod(params["lhs_dilation"])
+
+
+def _inner(params: dict[str, Any]) -> list[core.Jaxpr]:
+    found = []
+    for value in params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(item, core.ClosedJaxpr):
+                found.append(item.jaxpr)
+            elif isinstance(item, core.Jaxpr):
+                found.append(item)
+    return found

@@ -1,0 +1,168 @@
+"""Running a study: every method with every seed as a run directory of its own, finished ones left alone."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from dnas.errors import UserError
+from dnas.report import write_report
+from dnas.run import pipeline
+from dnas.run.console import Screen
+from dnas.run.directory import CONFIG, PROGRESS, RESULT, RunDirectory
+from dnas.run.interrupt import Stop
+from dnas.run.loop import Diverged
+from dnas.run.pipeline import Plan
+from dnas.study.judge import Judge, judge_of
+from dnas.study.ranking import rank_quality
+from dnas.study.request import Arm, Request, difference
+
+RUNS = "runs"
+FAILED, JUDGED = "failed.json", "judged.json"
+"""In a run's directory: why it failed, and what a study measured of it after the search."""
+
+
+class Job(NamedTuple):
+    """One run of a study and its place."""
+
+    arm: Arm
+    seed: int
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """How the user sees it named."""
+        return f"{self.arm.text}, seed {self.seed}"
+
+
+def jobs(request: Request, root: Path) -> list[Job]:
+    """Return the runs of a study in the directory `root`, arms first."""
+    return [Job(arm, seed, root / RUNS / arm.folder / f"seed-{seed}") for arm in request.arms for seed in request.seeds]
+
+
+def execute(request: Request, root: Path, screen: Screen, stop: Stop, command: str) -> Judge:
+    """Do what is left of a study: search, look up or retrain, and measure the supernet's ranking.
+
+    A run that diverges is noted in its directory and does not stop the others.
+
+    Args:
+        request: the study.
+        root: its directory; runs lie below it.
+        screen: where progress is shown.
+        stop: asked between two chunks of work.
+        command: what each run's configuration names as its origin.
+
+    Returns:
+        How the runs are judged.
+
+    Raises:
+        UserError: before anything is written, for data, settings or a table that do not fit; or if a run that exists
+            was made with other settings.
+        Interrupted: if the user asked to stop; everything done so far is kept.
+    """
+    everything = jobs(request, root)
+    configs = [request.config(job.arm, job.seed, retrained=True) for job in everything]
+    judge = judge_of(request, configs[0].data)
+    _refuse_others(everything, request, judge)
+    plan: Plan | None = None
+    for arm in request.arms:
+        own = [job for job in everything if job.arm == arm]
+        left = [job for job in own if not _settled(job, request, judge)]
+        if len(left) < len(own):
+            screen.say(f"{arm.text}: {len(own) - len(left)} of {len(own)} runs are complete already")
+        for group in _groups(left, request.together):
+            plan = _run(group, request, judge, plan, screen, stop, command)
+    return judge
+
+
+def _refuse_others(everything: Iterable[Job], request: Request, judge: Judge) -> None:
+    for job in everything:
+        if (job.path / CONFIG).is_file():
+            config = request.config(job.arm, job.seed, retrained=judge.table is None)
+            other = difference(config, RunDirectory.open(job.path).read(CONFIG))
+            if other:
+                raise UserError(
+                    f"the run {str(job.path)!r} was made with {other}: choose another --study-dir, or ask for the same"
+                )
+
+
+def _settled(job: Job, request: Request, judge: Judge) -> bool:
+    if (job.path / FAILED).is_file():
+        return True
+    if not (job.path / RESULT).is_file():
+        return False
+    return judge.table is None or not request.ranking or _judged(job).get("ranking", {}).get("of") == request.ranking
+
+
+def _judged(job: Job) -> dict[str, dict[str, object]]:
+    path = job.path / JUDGED
+    return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+
+def _groups(left: list[Job], together: bool) -> list[list[Job]]:
+    """Divide the runs of an arm: all at once or one by one; begun and fresh ones never in one program."""
+    if not together:
+        return [[job] for job in left]
+    searched = [job for job in left if (job.path / PROGRESS).is_file()]
+    rest = [job for job in left if job not in searched]
+    begun = [job for job in rest if (job.path / "checkpoints").is_dir()]
+    fresh = [job for job in rest if job not in begun]
+    return [*([job] for job in searched), *(group for group in (begun, fresh) if group)]
+
+
+def _run(
+    group: list[Job], request: Request, judge: Judge, like: Plan | None, screen: Screen, stop: Stop, command: str
+) -> Plan:
+    """Run the jobs of one group to their end; return a plan whose data the next group can share."""
+    runs: list[tuple[RunDirectory, Plan]] = []
+    for job in group:
+        if (job.path / CONFIG).is_file():
+            run, like = pipeline.reopen(job.path, request.data_dir, screen, like=like, watch=judge.watch)
+        else:
+            config = request.config(job.arm, job.seed, retrained=judge.table is None)
+            like = pipeline.plan(config, request.data_dir, like=like, watch=judge.watch)
+            run = pipeline.start(like, job.path, False, command)
+        runs.append((run, like))
+    assert like is not None
+    screen.say(f"== {', '.join(job.title for job in group)}")
+    if len(group) > 1:
+        _search_together(group, runs, screen, stop)
+    for job, (run, plan) in zip(group, runs, strict=True):
+        with run.lock():
+            _finish(job, run, plan, request, judge, screen, stop)
+    return like
+
+
+def _search_together(group: list[Job], runs: list[tuple[RunDirectory, Plan]], screen: Screen, stop: Stop) -> None:
+    try:
+        failures = pipeline.search_all(runs, screen, stop)
+    except pipeline.Misaligned:
+        screen.say("their checkpoints have no step in common: they go on one after the other")
+        return
+    for job, (run, _), failure in zip(group, runs, failures, strict=True):
+        if failure:
+            _fail(job, run, failure, screen)
+
+
+def _finish(
+    job: Job, run: RunDirectory, plan: Plan, request: Request, judge: Judge, screen: Screen, stop: Stop
+) -> None:
+    if (run.path / FAILED).is_file():
+        return
+    if not (run.path / RESULT).is_file():
+        try:
+            pipeline.execute(run, plan, screen, stop)
+        except Diverged as error:
+            _fail(job, run, error, screen)
+            return
+        write_report(run.path)
+    if judge.table is not None:
+        with screen.working(f"{job.title}: how well the supernet ranks architectures"):
+            state = pipeline.searched_state(run, plan)
+            run.write(JUDGED, rank_quality(plan, state, judge.table, judge.dataset, request.ranking))
+    stop.check()
+
+
+def _fail(job: Job, run: RunDirectory, error: Diverged, screen: Screen) -> None:
+    run.write(FAILED, {"note": str(error)})
+    screen.warn(f"{job.title}: {error}")

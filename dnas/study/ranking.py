@@ -1,0 +1,123 @@
+"""How well a supernet ranks architectures: accuracy with inherited weights against the truth.
+
+Architectures are drawn from the whole space, and again from its top decile, where the choice is made. Each is the
+one-hot supernet (the same function as the derived network with inherited weights), with batch norm by the statistics
+of the minibatch, because the running ones are those of the mixture.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from dnas.table import Table
+from scipy import stats
+
+from dnas.chunks import DeviceData
+from dnas.data.augment import normalise
+from dnas.data.dataset import Dataset
+from dnas.genotype import Genotype
+from dnas.macs import count_macs
+from dnas.run.pipeline import Plan
+from dnas.selection import one_hot
+from dnas.types import Array, Batch, Batches, SearchSpace, SearchState, Variables, Weights
+
+IMAGES, BATCH = 1000, 250
+"""Validation images on which each architecture is tested, and how many of them at a time."""
+TOP = 0.1
+
+
+def rank_quality(plan: Plan, state: SearchState, table: Table, dataset: str, count: int) -> dict[str, Any]:
+    """Return what a study wants to know of a finished search beside its architecture, as JSON values.
+
+    Args:
+        plan: the run's plan.
+        state: where the search ended.
+        table: the space's true accuracies.
+        dataset: the column that counts.
+        count: architectures to draw from the space and from its top decile; 0 draws none.
+
+    Returns:
+        `step_macs`: multiply-adds of one search step; `ranking`: `of`, the drawn rows of the table with their inherited
+        accuracies (`all`, `top`), and the correlations.
+    """
+    assert plan.search is not None
+    search, phase = plan.search
+    judged: dict[str, Any] = {"step_macs": step_macs(plan)}
+    if not count:
+        return judged
+    truth = table.scores(dataset)
+    images, _, valid_rows = phase.arguments[1:]
+    shown = np.asarray(valid_rows)[:IMAGES]
+    ranking: dict[str, Any] = {"of": count, "images": len(shown)}
+    for index, (name, rows) in enumerate((("all", np.arange(len(truth))), ("top", top_rows(truth)))):
+        rng = np.random.default_rng([plan.config.seed, 2, index])
+        drawn = rng.choice(rows, min(count, len(rows)), replace=False)
+        genotypes = [table.genotype(int(row)) for row in drawn]
+        own = inherited_accuracy(
+            search.space, Variables(state.params, state.stats), genotypes, images, shown, plan.dataset
+        )
+        ranking[name] = {"rows": drawn.tolist(), "inherited": own.tolist(), **correlations(own, truth[drawn])}
+    return {**judged, "ranking": ranking}
+
+
+def inherited_accuracy(
+    space: SearchSpace,
+    variables: Variables,
+    genotypes: list[Genotype],
+    images: DeviceData,
+    rows: np.ndarray,
+    dataset: Dataset,
+) -> np.ndarray:
+    """Return the `(N,)` accuracy of each architecture with the supernet's weights, as one compiled program.
+
+    Args:
+        space: the space.
+        variables: the trained supernet.
+        genotypes: N architectures.
+        images: images on the device.
+        rows: which of them to test on.
+        dataset: gives mean and standard deviation.
+    """
+    each: list[Weights] = [one_hot(space.spec, genotype) for genotype in genotypes]
+    weights = jax.tree.map(lambda *leaves: np.stack(leaves), *each)
+    batch = min(BATCH, len(rows))
+    batches = jnp.asarray(rows[: len(rows) // batch * batch].reshape(-1, batch))
+
+    def accuracy(variables: Variables, images: DeviceData, one: Weights) -> Array:
+        def count(chosen: Array) -> Array:
+            x = normalise(images.x[chosen], dataset.mean, dataset.std)
+            logits, _ = space.apply(variables, one, x, train=True)
+            return jnp.mean(jnp.argmax(logits, axis=-1) == images.y[chosen])
+
+        return jax.lax.map(count, batches).mean()
+
+    run = jax.jit(lambda v, i, w: jax.lax.map(lambda one: accuracy(v, i, one), w))
+    return np.asarray(run(variables, images, weights), np.float64)
+
+
+def top_rows(truth: np.ndarray) -> np.ndarray:
+    """Return the rows of the best tenth of the space."""
+    return np.argsort(-truth, kind="stable")[: max(1, math.ceil(TOP * len(truth)))]
+
+
+def correlations(estimate: np.ndarray, truth: np.ndarray) -> dict[str, float | None]:
+    """Return Kendall's tau-b and Spearman's rho; `None` where one side is constant or has fewer than two values."""
+    if len(truth) < 2 or np.ptp(estimate) == 0 or np.ptp(truth) == 0:
+        return {"kendall": None, "spearman": None}
+    return {
+        "kendall": float(stats.kendalltau(estimate, truth).statistic),
+        "spearman": float(stats.spearmanr(estimate, truth).statistic),
+    }
+
+
+def step_macs(plan: Plan) -> int:
+    """Return the multiply-adds of one search step, both levels, forward and backward, counted from shapes."""
+    assert plan.search is not None
+    search, phase = plan.search
+    size = phase.images_per_step // 2
+    shape = plan.dataset.image_shape
+    state = jax.eval_shape(search.init, plan.key, jax.ShapeDtypeStruct((2, *shape), jnp.float32))
+    batch = Batch(jax.ShapeDtypeStruct((size, *shape), jnp.float32), jax.ShapeDtypeStruct((size,), jnp.int32))
+    return count_macs(search.step, state, Batches(batch, batch))
