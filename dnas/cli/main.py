@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import jax
 
 from dnas.cli.data import data
 from dnas.cli.report import report
@@ -100,5 +101,5 @@ def _cache_compilations() -> None:
     if _CACHE in os.environ:
         return
     base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    os.environ[_CACHE] = str(base / "dnas" / "compiled")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
+    # JAX has read its variables when it was imported.
+    jax.config.update("jax_compilation_cache_dir", str(base / "dnas" / "compiled"))

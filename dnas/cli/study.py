@@ -74,9 +74,9 @@ def study(
     """
     from dnas.run.console import Screen
     from dnas.study.outputs import table as summary
+    from dnas.study.outputs import verdict
     from dnas.study.request import Request, parse_arms, parse_seeds
     from dnas.study.run import run
-    from dnas.study.verdict import verdict
 
     request = Request(
         space=space,

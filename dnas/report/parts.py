@@ -8,6 +8,37 @@ from typing import Any
 from dnas.report.curves import Line
 
 
+def document(title: str, policy: str, style: str, content: Iterable[str]) -> str:
+    """Return a whole page.
+
+    Args:
+        title: plain text.
+        policy: what the page may load, as a Content-Security-Policy.
+        style: its style sheet.
+        content: markup; empty parts are left out.
+    """
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+            f"<title>{escape(title)}</title>",
+            f"<style>{style}</style>",
+            "</head>",
+            "<body>",
+            "<main>",
+            *(part for part in content if part),
+            "</main>",
+            "</body>",
+            "</html>",
+            "",
+        ]
+    )
+
+
 def section(heading: str, *content: str, name: str = "") -> str:
     """Return a section with its heading; `content` is markup."""
     anchor = f' id="{escape(name)}"' if name else ""

@@ -95,6 +95,13 @@ class Reference:
     def dilated(self, x: np.ndarray, stride: int) -> np.ndarray:
         return self.norm(self.pointwise(self.depthwise(relu(x), "depthwise", stride, 2), "pointwise"), "norm")
 
+    def normal(self, x: np.ndarray, stride: int) -> np.ndarray:
+        if self.kernel("conv").ndim == 2:
+            x = self.pointwise(relu(x)[:, ::stride, ::stride], "conv")
+        else:
+            x = self.convolution(relu(x), "conv", (stride, stride))
+        return self.norm(x, "norm")
+
     def factorized(self, x: np.ndarray, stride: int) -> np.ndarray:
         x = self.convolution(relu(x), "horizontal", (1, stride))
         return self.norm(self.convolution(x, "vertical", (stride, 1)), "norm")
@@ -121,6 +128,8 @@ REFERENCES: dict[str, Callable[[Reference, np.ndarray, int], np.ndarray]] = {
     "dil_conv_3x3": Reference.dilated,
     "dil_conv_5x5": Reference.dilated,
     "conv_7x1_1x7": Reference.factorized,
+    "nor_conv_1x1": Reference.normal,
+    "nor_conv_3x3": Reference.normal,
 }
 
 
@@ -215,7 +224,18 @@ def test_factorized_reduce_refuses_odd_sizes(size: tuple[int, int]) -> None:
         jax.eval_shape(lambda x: FactorizedReduce(4).init(jax.random.key(0), x, False), jnp.zeros((1, *size, 4)))
 
 
-@pytest.mark.parametrize("name", ["sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "conv_7x1_1x7", "skip_connect"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sep_conv_3x3",
+        "sep_conv_5x5",
+        "dil_conv_3x3",
+        "conv_7x1_1x7",
+        "nor_conv_1x1",
+        "nor_conv_3x3",
+        "skip_connect",
+    ],
+)
 def test_weights_start_uniform_within_the_inverse_root_of_fan_in(name: str) -> None:
     channels = 32
     params = operation(name)(channels, 2).init(jax.random.key(0), jnp.zeros((1, 4, 4, channels)), False)["params"]
@@ -250,7 +270,9 @@ def test_norm_statistics_are_float32_whatever_the_input() -> None:
     np.testing.assert_allclose(updated["batch_stats"]["bn"]["mean"], 0.1 * 1.0078125, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["sep_conv_9x9", "dil_conv_7x7", "sep_conv_3x5", "conv", "", "None"])
+@pytest.mark.parametrize(
+    "name", ["sep_conv_9x9", "dil_conv_7x7", "nor_conv_5x5", "nor_conv_1x3", "sep_conv_3x5", "conv", "", "None"]
+)
 def test_unknown_operation(name: str) -> None:
     with pytest.raises(KeyError):
         operation(name)

@@ -1,9 +1,12 @@
 """Parameters and multiply-adds against counts made by hand."""
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import pytest
 
 from dnas.genotype import Cell, Edge, Genotype
+from dnas.nn.conv import Conv
 from dnas.nn.operations import FactorizedReduce, ReLUConvBN, operation
 from dnas.nn.workload import workload
 from search_spaces import darts
@@ -25,6 +28,10 @@ NORM = 2 * CHANNELS
         ("dil_conv_5x5", 2, 25 * CHANNELS + CHANNELS**2 + NORM, REDUCED * CHANNELS * (25 + CHANNELS)),
         ("sep_conv_3x3", 1, 2 * (9 * CHANNELS + CHANNELS**2 + NORM), 2 * PIXELS * CHANNELS * (9 + CHANNELS)),
         ("sep_conv_7x7", 2, 2 * (49 * CHANNELS + CHANNELS**2 + NORM), 2 * REDUCED * CHANNELS * (49 + CHANNELS)),
+        ("nor_conv_1x1", 1, CHANNELS**2 + NORM, PIXELS * CHANNELS**2),
+        ("nor_conv_1x1", 2, CHANNELS**2 + NORM, REDUCED * CHANNELS**2),
+        ("nor_conv_3x3", 1, 9 * CHANNELS**2 + NORM, 9 * PIXELS * CHANNELS**2),
+        ("nor_conv_3x3", 2, 9 * CHANNELS**2 + NORM, 9 * REDUCED * CHANNELS**2),
         ("conv_7x1_1x7", 1, 14 * CHANNELS**2 + NORM, 14 * PIXELS * CHANNELS**2),
         # The first convolution halves the width only.
         ("conv_7x1_1x7", 2, 14 * CHANNELS**2 + NORM, 7 * (PIXELS // 2 + REDUCED) * CHANNELS**2),
@@ -44,6 +51,32 @@ def test_count_does_not_depend_on_the_type_of_the_computation() -> None:
     module = operation("dil_conv_3x3")
     shape = (HEIGHT, WIDTH, CHANNELS)
     assert workload(module(CHANNELS, dtype=jnp.bfloat16), shape) == workload(module(CHANNELS), shape)
+
+
+class One(nn.Module):
+    """A network of one layer."""
+
+    layer: nn.Module
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        return self.layer(x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "params", "macs"),
+    [
+        (Conv(5), 9 * 4 * 5, PIXELS * 9 * 4 * 5),
+        (Conv(5, (1, 7), (1, 2)), 7 * 4 * 5, PIXELS // 2 * 7 * 4 * 5),
+        # Rows (6 + 2 - 5) // 2 + 1 and columns 8 + 4 - 3 + 1.
+        (Conv(5, (5, 3), (2, 1), (1, 2)), 15 * 4 * 5, 2 * 10 * 15 * 4 * 5),
+        (nn.Conv(5, (3, 3), strides=(2, 2)), 9 * 4 * 5 + 5, REDUCED * 9 * 4 * 5),
+        (nn.Conv(6, (3, 3), feature_group_count=2, use_bias=False), 9 * 2 * 6, PIXELS * 9 * 2 * 6),
+        (nn.Dense(5), 4 * 5 + 5, PIXELS * 4 * 5),
+    ],
+)
+def test_layers(layer: nn.Module, params: int, macs: int) -> None:
+    assert workload(One(layer), (HEIGHT, WIDTH, CHANNELS)) == (params, macs)
 
 
 def skips() -> Genotype:

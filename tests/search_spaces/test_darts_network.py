@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from dnas.genotype import Cell, Edge, Genotype
+from dnas.nn.ends import Head, Stem
 from dnas.selection import random_genotype
 from dnas.types import Network, Variables
 from search_spaces import darts
 from search_spaces.darts.cells import CellPlan
 from search_spaces.darts.network import DROP_PATH, DerivedCell
-from search_spaces.darts.supernet import Head, Stem
 
 # Compiles in half the time; the programs run for milliseconds.
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})

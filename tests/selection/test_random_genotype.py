@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import chi2, chisquare
 
 from dnas.selection import random_genotype
-from search_spaces import darts
+from search_spaces import darts, nasbench201
 
 DRAWS = 1500
 SPACE = darts.space(classes=2, nodes=3, ops=("skip_connect", "none", "max_pool_3x3", "sep_conv_3x3"))
@@ -70,3 +70,26 @@ def test_the_cells_differ_and_the_seed_decides() -> None:
     assert any(genotype["normal"] != genotype["reduce"] for genotype in drawn)
     for genotype in drawn:
         darts.check_genotype(genotype)
+
+
+def test_where_all_edges_are_kept_every_operation_is_equally_likely_on_each_and_none_is_one() -> None:
+    space = nasbench201.space(classes=2)
+    rng = np.random.default_rng(0)
+    cells = [random_genotype(space, rng)["cell"] for _ in range(3000)]
+    ops = [tuple(edge.op for node in cell.nodes for edge in node) for cell in cells]
+    for edge in range(6):
+        assert_uniform(Counter(drawn[edge] for drawn in ops), set(nasbench201.OPS))
+    # Independent edges: all pairs of two edges' operations are equally likely too.
+    for first, second in combinations(range(6), 2):
+        pairs = Counter((drawn[first], drawn[second]) for drawn in ops)
+        assert_uniform(pairs, {(one, two) for one in nasbench201.OPS for two in nasbench201.OPS})
+
+
+def test_architectures_are_uniform_over_the_published_index() -> None:
+    space = nasbench201.space(classes=2)
+    rng = np.random.default_rng(1)
+    numbers = np.array([nasbench201.index(random_genotype(space, rng)) for _ in range(3000)])
+    # 25 equal parts of the 15,625; the expected number of different draws is that of drawing with replacement.
+    assert chisquare(np.bincount(numbers // 625, minlength=25)).pvalue > 1e-3
+    expected = 15_625 * (1 - (1 - 1 / 15_625) ** 3000)
+    assert abs(len(set(numbers)) - expected) < 5 * (3000 - expected) ** 0.5

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dnas.selection import top_edges
 from dnas.types import Group, SearchSpace
-from search_spaces import darts
+from search_spaces import darts, nasbench201
 
 Make = Callable[..., SearchSpace]
 OPS = ("none", "first", "second")
@@ -56,12 +56,34 @@ def test_none_is_never_kept_and_never_strengthens_an_edge(space_of: Make) -> Non
     assert all(op != "none" for op, _ in kept(space_of(cell=node(2)), (1.0, 0.0, 0.0), (1.0, 0.0, 0.0)))
 
 
-@pytest.mark.parametrize(("keep", "count"), [(1, 1), (2, 2), (3, 3), (None, 4)])
-def test_as_many_edges_as_the_group_keeps(space_of: Make, keep: int | None, count: int) -> None:
+@pytest.mark.parametrize(("keep", "count"), [(1, 1), (2, 2), (3, 3), (4, 4)])
+def test_as_many_edges_as_the_group_keeps(space_of: Make, keep: int, count: int) -> None:
     rows = np.random.default_rng(0).random((4, 3))
     got = kept(space_of(cell=node(4, keep)), *rows)
     best = rows[:, 1:].max(axis=1)
     assert [source for _, source in got] == list(np.argsort(-best))[:count]
+
+
+def test_a_group_that_keeps_all_edges_has_them_in_order_and_may_choose_none(space_of: Make) -> None:
+    rows = ((0.1, 0.2, 0.3), (0.9, 0.05, 0.05), (0.0, 0.8, 0.2), (0.4, 0.4, 0.2))
+    space = space_of(cell=node(4, keep=None))
+    assert kept(space, *rows) == [("second", 0), ("none", 1), ("first", 2), ("none", 3)]
+    last = space_of(cell=node(4, keep=None, ops=("first", "second", "none")))
+    # The tie goes to the lower column, wherever `none` stands.
+    assert kept(last, *(row[1:] + row[:1] for row in rows)) == [("second", 0), ("none", 1), ("first", 2), ("first", 3)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_each_edge_of_a_group_that_keeps_all_has_its_own_largest_weight(seed: int) -> None:
+    space = nasbench201.space(classes=2)
+    weights = np.random.default_rng(seed).integers(0, 4, (6, 5)) / 4
+    genotype = top_edges(space, {"cell": weights})
+    nasbench201.check_genotype(genotype)
+    nodes = genotype["cell"].nodes
+    assert [[edge.source for edge in node] for node in nodes] == [[0], [0, 1], [0, 1, 2]]
+    chosen = [edge.op for node in nodes for edge in node]
+    assert chosen == [nasbench201.OPS[column] for column in weights.argmax(axis=1)]
 
 
 def test_groups_and_nodes_are_chosen_apart(space_of: Make) -> None:
