@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dnas.table import Table
-
 from dnas import plugins
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from dnas.study.request import ALONE, Request
+from dnas.table import Table
 
 SKIP = "skip_connect"
 

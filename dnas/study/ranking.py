@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from dnas.table import Table
 from scipy import stats
 
 from dnas.chunks import DeviceData
@@ -21,9 +20,10 @@ from dnas.genotype import Genotype
 from dnas.macs import count_macs
 from dnas.run.pipeline import Plan
 from dnas.selection import one_hot
+from dnas.table import Table
 from dnas.types import Array, Batch, Batches, SearchSpace, SearchState, Variables, Weights
 
-IMAGES, BATCH = 1000, 250
+IMAGES, BATCH = 500, 250
 """Validation images on which each architecture is tested, and how many of them at a time."""
 TOP = 0.1
 
@@ -119,5 +119,5 @@ def step_macs(plan: Plan) -> int:
     size = phase.images_per_step // 2
     shape = plan.dataset.image_shape
     state = jax.eval_shape(search.init, plan.key, jax.ShapeDtypeStruct((2, *shape), jnp.float32))
-    batch = Batch(jax.ShapeDtypeStruct((size, *shape), jnp.float32), jax.ShapeDtypeStruct((size,), jnp.int32))
+    batch = jax.eval_shape(lambda: Batch(jnp.zeros((size, *shape)), jnp.zeros((size,), jnp.int32)))
     return count_macs(search.step, state, Batches(batch, batch))

@@ -163,7 +163,7 @@ def seeds_needed(pairs: int = 1) -> int:
 
 def paired_t_p(differences: Sequence[float]) -> float | None:
     """Return the two-sided p-value of Student's paired t-test; `None` where its statistic does not exist."""
-    from scipy.special import stdtr  # type: ignore[import-untyped]
+    from scipy.special import stdtr
 
     if len(differences) < 2 or max(differences) - min(differences) <= TIE:
         return None

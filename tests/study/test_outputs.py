@@ -136,7 +136,7 @@ def test_table_shows_one_seed_and_none_without_inventing_numbers(make_study):
     assert "±" not in text.replace("mean ± std", "")
     row = next(line for line in text.splitlines() if "gdas" in line)
     assert "0 (1 failed)" in row
-    assert row.count("–") == 6
+    assert row.count("\u2013") == 6
 
 
 def test_table_without_a_table_compares_with_random_architectures(make_study):
@@ -163,9 +163,19 @@ def test_verdict_on_a_collapsed_search(make_study):
 @pytest.mark.parametrize(
     ("scores", "rivals", "kind", "said"),
     [
-        ([0.94, 0.93], {"random search": 0.92, "evolution": 0.925}, "won", "better than evolution at the same cost (92.50 %)"),
+        (
+            [0.94, 0.93],
+            {"random search": 0.92, "evolution": 0.925},
+            "won",
+            "better than evolution at the same cost (92.50 %)",
+        ),
         ([0.94, 0.92], {"random search": 0.925}, "", "but not with every seed"),
-        ([0.92, 0.91], {"random search": 0.925}, "lost", "than a random architecture (80.00 %) but worse than random search"),
+        (
+            [0.92, 0.91],
+            {"random search": 0.925},
+            "lost",
+            "than a random architecture (80.00 %) but worse than random search",
+        ),
         ([0.92, 0.91], {"random search": 0.915}, "lost", "but level with random search at the same cost (91.50 %)"),
         ([0.92, 0.91], {}, "", "better than a random architecture (80.00 %)"),
         ([0.80, 0.80], {"random search": 0.7}, "lost", "level with a random architecture"),

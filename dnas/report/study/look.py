@@ -26,7 +26,7 @@ def look(index: int) -> Look:
     turn = index // len(COLOURS)
     return Look(
         COLOURS[index % len(COLOURS)],
-        DASHES[(index + turn) % len(DASHES)],
+        DASHES[index % len(DASHES)],
         MARKERS[(index + turn) % len(MARKERS)],
     )
 
