@@ -25,7 +25,6 @@ from search_spaces.nasbench201.strings import (
     from_string,
     index,
     named,
-    published,
     to_string,
 )
 from search_spaces.nasbench201.supernet import SuperNet
@@ -244,7 +243,6 @@ __all__ = [
     "from_string",
     "index",
     "named",
-    "published",
     "space",
     "to_string",
 ]

@@ -159,6 +159,3 @@ def named(name: str) -> Genotype:
     if re.fullmatch(r"\d{1,9}", name.strip()):
         return from_index(int(name))
     return from_string(name)
-
-
-published = named

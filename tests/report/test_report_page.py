@@ -222,7 +222,7 @@ def test_a_missing_or_damaged_file_is_named(make_run, name, damage):
         ("config.json", ("environment",), "x"),
         ("config.json", ("data",), 3),
         ("result.json", ("schema",), None),
-        ("result.json", ("retrain",), None),
+        ("result.json", ("retrain",), 3),
         ("result.json", ("retrain", "test_accuracy"), None),
         ("result.json", ("retrain", "test_accuracy"), 97.8),
         ("result.json", ("retrain", "test_accuracy"), "0.97"),
@@ -277,6 +277,17 @@ def test_a_wrong_line_is_named(make_run, change):
     (run / "metrics.jsonl").write_text("\n".join(lines))
     with pytest.raises(UserError, match=r"metrics\.jsonl' line 4"):
         write_report(run)
+
+
+@pytest.mark.parametrize("known", [{}, {"true_accuracy": 0.9347, "rank": 447}], ids=["unknown", "known"])
+def test_a_search_without_retraining_says_what_is_known(make_run, known):
+    run = make_run(baselines=())
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps(result | {"retrain": None, "baseline": [], "known": known}))
+    page = write_report(run).read_text()
+    assert ("93.47" in page) == ("rank 447" in page) == bool(known)
+    assert ("was not trained" in page) == (not known)
+    assert "Test accuracy" not in page
 
 
 def test_no_run_directory(tmp_path):

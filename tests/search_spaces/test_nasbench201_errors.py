@@ -58,7 +58,7 @@ def architecture(*nodes: tuple[Edge, ...], concat: tuple[int, ...] = (3,), name:
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
 def test_texts(text: str, words: list[str]) -> None:
-    for read in (nb.from_string, nb.published):
+    for read in (nb.from_string, nb.named):
         with pytest.raises(UserError) as error:
             read(text)
         assert all(word in sentence(error) for word in words), str(error.value)
@@ -74,7 +74,7 @@ def test_numbers_outside_the_space(number: int) -> None:
 @pytest.mark.parametrize("name", ["15625", "999999999", "-1", "1e3", "6111.0", "DARTS_V2", "1" * 5000])
 def test_names_that_are_neither_text_nor_number(name: str) -> None:
     with pytest.raises(UserError) as error:
-        nb.published(name)
+        nb.named(name)
     assert sentence(error).startswith("architecture ")
 
 

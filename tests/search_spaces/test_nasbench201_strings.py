@@ -61,7 +61,7 @@ def test_number_and_back(everything: list[Genotype]) -> None:
 @pytest.mark.parametrize("number", FACTS)
 def test_published_pairs(number: int) -> None:
     genotype = nb.from_string(FACTS[number])
-    assert nb.from_index(number) == genotype == nb.published(f" {number}\n") == nb.published(f"{FACTS[number]}\n")
+    assert nb.from_index(number) == genotype == nb.named(f" {number}\n") == nb.named(f"{FACTS[number]}\n")
     assert nb.index(genotype) == number
 
 
