@@ -1,5 +1,7 @@
 """What a person sees while a run works: a live bar on a terminal, plain lines elsewhere."""
 
+import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +27,9 @@ class Screen:
     """Messages and progress on standard output."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        # A file has no width of its own, and tables of 80 letters break their words.
+        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+        self.console = console or Console(highlight=False, soft_wrap=True, width=width)
         self._progress: Progress | None = None
 
     def say(self, text: str) -> None:

@@ -107,9 +107,10 @@ def _epochs(run: RunDirectory) -> tuple[Epoch, ...]:
 def _simulated(judge: Judge, data: str, search: Mapping[str, Any], judged: Mapping[str, Any]) -> float | None:
     """Price the search's multiply-adds at the rate of the machine that made the table."""
     rates = (judge.table.seconds_per_mac if judge.table else None) or {}
-    if data not in rates or "step_macs" not in judged:
+    rate = rates.get(data, rates.get(judge.dataset))
+    if rate is None or "step_macs" not in judged:
         return None
-    return float(search["steps"] * judged["step_macs"] * rates[data])
+    return float(search["steps"] * judged["step_macs"] * rate)
 
 
 def _ranking(judged: Mapping[str, Any] | None) -> Ranking | None:
@@ -132,6 +133,7 @@ def _truth(judge: Judge, data: str, outcomes: tuple[Outcome, ...]) -> Truth:
     scores = table.scores(judge.dataset)
     own = [Landmark(name, table.accuracy(genotype, judge.dataset)) for name, genotype in judge.references]
     landmarks = (*baselines.landmarks(table, judge.dataset), *own)
+    data = data if table.priced(data) else judge.dataset
     if not table.priced(data):
         return Truth(judge.dataset, scores, landmarks, (), {})
     budget = max([SPAN, *(2 * one.simulated_seconds for one in outcomes if one.simulated_seconds)])

@@ -1,8 +1,8 @@
 """How well a supernet ranks architectures: accuracy with inherited weights against the truth.
 
-Architectures are drawn from the whole space, and again from its top decile, where the choice is made. Each is the
-one-hot supernet (the same function as the derived network with inherited weights), with batch norm by the statistics
-of the minibatch, because the running ones are those of the mixture.
+Architectures are drawn from all that the supernet holds, and again from their top decile, where the choice is made.
+Each is the one-hot supernet (the same function as the derived network with inherited weights), with batch norm by the
+statistics of the minibatch, because the running ones are those of the mixture.
 """
 
 import math
@@ -51,7 +51,8 @@ def rank_quality(plan: Plan, state: SearchState, table: Table, dataset: str, cou
     images, _, valid_rows = phase.arguments[1:]
     shown = np.asarray(valid_rows)[:IMAGES]
     ranking: dict[str, Any] = {"of": count, "images": len(shown)}
-    for index, (name, rows) in enumerate((("all", np.arange(len(truth))), ("top", top_rows(truth)))):
+    able = np.array([row for row, one in enumerate(table.architectures) if representable(search.space, one)])
+    for index, (name, rows) in enumerate((("all", able), ("top", able[top_rows(truth[able])]))):
         rng = np.random.default_rng([plan.config.seed, 2, index])
         drawn = rng.choice(rows, min(count, len(rows)), replace=False)
         genotypes = [table.genotype(int(row)) for row in drawn]
@@ -95,6 +96,11 @@ def inherited_accuracy(
 
     run = jax.jit(lambda v, i, w: jax.lax.map(lambda one: accuracy(v, i, one), w))
     return np.asarray(run(variables, images, weights), np.float64)
+
+
+def representable(space: SearchSpace, genotype: Genotype) -> bool:
+    """Return whether a supernet, which may have fewer operations than the table, holds an architecture."""
+    return all(edge.op in space.spec[name].ops for name, cell in genotype.cells for node in cell.nodes for edge in node)
 
 
 def top_rows(truth: np.ndarray) -> np.ndarray:
