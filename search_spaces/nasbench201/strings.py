@@ -101,10 +101,12 @@ def connected(genotype: Genotype) -> bool:
 
 
 def canonical(genotype: Genotype) -> str:
-    """Return a text that isomorphic cells share, by the rule with which NAS-Bench-201 counts 6,466 different cells.
+    """Return the text by which NAS-Bench-201 tells cells apart; the space has 6,466 different ones.
 
     A `skip_connect` stands for its source, and an operation on nothing (`none`, or anything applied to a state that is
-    nothing) for nothing; sums do not depend on the order of their terms.
+    nothing) for nothing; sums do not depend on the order of their terms. Cells with equal texts compute the same
+    function. The reverse does not always hold: a sum of nothings counts as something, and a sum within a sum stays one
+    term.
     """
     of = dict(zip(EDGES, to_ops(genotype), strict=True))
     states = ["0"]

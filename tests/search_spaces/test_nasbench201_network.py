@@ -18,7 +18,7 @@ from search_spaces import nasbench201 as nb
 # Compiles in half the time; the programs run for milliseconds.
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 FULL = nb.from_string("|nor_conv_3x3~0|+|nor_conv_1x1~0|nor_conv_3x3~1|+|avg_pool_3x3~0|none~1|skip_connect~2|")
-SIZES = [((2, 8, 8, 1), 2, 1, 3), ((3, 16, 8, 4), 3, 2, 7), ((1, 4, 12, 3), 1, 3, 2)]
+SIZES = [((3, 16, 8, 4), 3, 2, 7), ((1, 4, 12, 3), 1, 3, 2)]
 """Shape of the images, channels C, cells N, classes."""
 
 
@@ -181,9 +181,8 @@ def product_types(jaxpr: Any) -> Counter:
     return found
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-def test_all_but_the_head_compute_in_the_type_asked_for(dtype: str) -> None:
-    space = nb.space(classes=3, channels=4, cells=1, dtype=dtype)
+def test_all_but_the_head_compute_in_the_type_asked_for() -> None:
+    space = nb.space(classes=3, channels=4, cells=1, dtype="bfloat16")
     x, weights = jnp.zeros((2, 8, 8, 3)), {"cell": jnp.zeros((6, 5))}
     network = space.build(FULL, searched=True)
     around = 1 + 2 * 3
@@ -191,5 +190,5 @@ def test_all_but_the_head_compute_in_the_type_asked_for(dtype: str) -> None:
         (jax.make_jaxpr(partial(space.apply, train=True))(traced(space.init, x.shape), weights, x), 3 * 6 * 2),
         (jax.make_jaxpr(partial(network.apply, train=True))(traced(network.init, x.shape), x), 3 * 3),
     ):
-        expected = Counter({dtype: around + convolutions}) + Counter({"float32": 1})
+        expected = {"bfloat16": around + convolutions, "float32": 1}
         assert product_types(program.jaxpr) == expected
