@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from dnas.data.files import disk
 from dnas.errors import UserError, reason
 
+CHUNK = 1 << 20
 SLACK = 1 << 20
 """Bytes that an archive may hold beyond the expected files: headers, padding and small documents."""
 
@@ -84,6 +85,9 @@ def _unpack(archive: Path, target: Path, inside: str, sizes: Mapping[str, int]) 
                     raise _Refused(f"it holds {name!r} twice")
                 _write(members, member, target / name)
                 missing.remove(name)
+            # The archive's check sum stands at its end, which the last member need not reach.
+            while stream.read(CHUNK):
+                pass
     except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise _Refused(f"it is damaged ({reason(error)})") from None
     if missing:

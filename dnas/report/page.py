@@ -29,27 +29,7 @@ def page(run: Run, drawings: Mapping[str, str]) -> str:
         _settings(run.config),
         _command(run.config),
     ]
-    title = escape(f"dnas: {run.name}")
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en">',
-            "<head>",
-            '<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-            f"<title>{title}</title>",
-            f"<style>{STYLE}</style>",
-            "</head>",
-            "<body>",
-            "<main>",
-            *(part for part in content if part),
-            "</main>",
-            "</body>",
-            "</html>",
-            "",
-        ]
-    )
+    return parts.document(f"dnas: {run.name}", POLICY, STYLE, content)
 
 
 def _head(run: Run, checks: list[Check]) -> str:

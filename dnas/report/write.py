@@ -1,14 +1,14 @@
 """From a run directory to its drawings and its page."""
 
-import os
-import tempfile
 from pathlib import Path
 
-from dnas.errors import UserError
 from dnas.report.cells import cell_svg, inputs_of
 from dnas.report.page import page
 from dnas.report.run import read_run
 from dnas.report.words import cell_title
+from dnas.run.directory import RunDirectory
+
+PAGE = "report.html"
 
 
 def write_report(run: Path) -> Path:
@@ -25,22 +25,6 @@ def write_report(run: Path) -> Path:
     drawings = {name: cell_svg(cell, cell_title(name), inputs) for name, cell in record.genotype.cells}
     html = page(record, drawings)
     for name, svg in drawings.items():
-        _write(run / f"cell-{name}.svg", svg)
-    return _write(run / "report.html", html)
-
-
-def _write(path: Path, text: str) -> Path:
-    temporary = ""
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise UserError(
-            f"cannot write {str(path)!r} ({error.strerror}); expected a folder with room that you may write to"
-        ) from None
-    return path
+        RunDirectory(run).write_text(f"cell-{name}.svg", svg)
+    RunDirectory(run).write_text(PAGE, html)
+    return run / PAGE

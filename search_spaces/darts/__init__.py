@@ -5,20 +5,21 @@ mixed operation from each state before it, and the output concatenates the nodes
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
+from dnas import arguments
+from dnas.arguments import at_least_one, check_classes, check_ops
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
-from dnas.nn import operations
-from dnas.nn.workload import workload
+from dnas.nn import functions, operations
 from dnas.selection.one_hot import one_hot
-from dnas.types import Array, Group, Network, Output, PRNGKey, SearchSpace, Stats, Variables
+from dnas.types import Group, Network, SearchSpace, Variables
 from search_spaces.darts.cells import INPUTS, NORMAL, REDUCE, REDUCTIONS, edge, edges, loop_name, loops, plan
 from search_spaces.darts.genotypes import named, published
-from search_spaces.darts.network import DROP_PATH, DerivedNetwork, auxiliary_size, edge_name
+from search_spaces.darts.network import DerivedNetwork, auxiliary_size, edge_name
 from search_spaces.darts.supernet import SuperNet
 
 OPS = (
@@ -95,10 +96,11 @@ def space(
     Raises:
         UserError: if an argument is out of its range.
     """
-    _positive(classes=classes - 1, channels=channels, nodes=nodes, stem_multiplier=stem_multiplier)
+    check_classes(classes)
+    at_least_one(channels=channels, nodes=nodes, stem_multiplier=stem_multiplier)
     _check_cells("space.cells", cells)
-    _check_ops(ops)
-    network = SuperNet(channels, cells, nodes, tuple(ops), classes, stem_multiplier, _dtype(dtype))
+    check_ops(ops, operations.names())
+    network = SuperNet(channels, cells, nodes, tuple(ops), classes, stem_multiplier, arguments.dtype(dtype))
     group = Group(
         edges=edges(nodes),
         ops=tuple(ops),
@@ -108,17 +110,7 @@ def space(
     )
     spec = {NORMAL: group, REDUCE: group}
 
-    def init(key: PRNGKey, x: Array) -> Variables:
-        uniform = jnp.zeros((group.edges, len(ops)))
-        return _variables(network.init(key, x, {NORMAL: uniform, REDUCE: uniform}, train=False))
-
-    def apply(variables: Variables, op_weights: Mapping[str, Array], x: Array, *, train: bool) -> tuple[Array, Stats]:
-        tree = {"params": variables.params, "batch_stats": variables.stats}
-        if not train:
-            logits = network.apply(tree, x, op_weights, train=False)
-            return jnp.asarray(logits), variables.stats
-        logits, updated = network.apply(tree, x, op_weights, train=True, mutable=["batch_stats"])
-        return logits, updated["batch_stats"]
+    init, apply = functions.supernet(network, spec)
 
     def build_derived(genotype: Genotype, *, searched: bool = False, **settings: Any) -> Network:
         if searched:
@@ -168,30 +160,16 @@ def build(
         UserError: if the genotype or an argument is not valid.
     """
     check_genotype(genotype)
-    _positive(classes=classes - 1, channels=channels, stem_multiplier=stem_multiplier)
+    check_classes(classes)
+    at_least_one(channels=channels, stem_multiplier=stem_multiplier)
     _check_cells("retrain.cells", cells)
     if stem not in ("cifar", "imagenet"):
         raise unknown("stem", stem, ("cifar", "imagenet"))
     module = DerivedNetwork(
-        genotype, channels, cells, classes, stem_multiplier, stem, auxiliary, affine, pool_norm, _dtype(dtype)
+        genotype, channels, cells, classes, stem_multiplier, stem, auxiliary, affine, pool_norm, arguments.dtype(dtype)
     )
 
-    def init(key: PRNGKey, x: Array) -> Variables:
-        _check_input(x.shape[1:], stem, auxiliary)
-        key_params, key_drop = jax.random.split(key)
-        return _variables(module.init({"params": key_params, DROP_PATH: key_drop}, x, train=True))
-
-    def apply(
-        variables: Variables, x: Array, *, train: bool, key: PRNGKey | None = None, drop_path: Array | float = 0.0
-    ) -> tuple[Output, Stats]:
-        tree = {"params": variables.params, "batch_stats": variables.stats}
-        if not train:
-            return module.apply(tree, x, train=False), variables.stats  # type: ignore[return-value]
-        rngs = {} if key is None else {DROP_PATH: key}
-        output, updated = module.apply(tree, x, train=True, drop_path=drop_path, rngs=rngs, mutable=["batch_stats"])
-        return output, updated["batch_stats"]
-
-    return Network(init, apply, lambda shape: workload(module, shape))
+    return functions.network(module, partial(_check_input, stem=stem, auxiliary=auxiliary))
 
 
 def check_genotype(genotype: Genotype) -> None:
@@ -240,36 +218,9 @@ def _check_input(shape: tuple[int, ...], stem: str, auxiliary: bool) -> None:
         )
 
 
-def _positive(**values: int) -> None:
-    for name, value in values.items():
-        if value < 1:
-            least, got = (2, value + 1) if name == "classes" else (1, value)
-            raise UserError(f"{name}: expected at least {least}, got {got}")
-
-
 def _check_cells(name: str, cells: int) -> None:
     if cells < 3:
         raise UserError(f"{name}: expected at least 3 (one normal and two reduction cells), got {cells}")
-
-
-def _check_ops(ops: tuple[str, ...]) -> None:
-    for op in ops:
-        if op not in operations.names():
-            raise unknown("operation", op, operations.names())
-    if len(set(ops)) < len(ops):
-        raise UserError(f"space.ops: expected different operations, got {', '.join(ops)}")
-    if not set(ops) - {"none"}:
-        raise UserError(f"space.ops: expected at least one operation beside 'none', got {', '.join(ops) or 'nothing'}")
-
-
-def _dtype(name: str) -> jnp.dtype:
-    if name not in ("float32", "bfloat16"):
-        raise unknown("dtype", name, ("float32", "bfloat16"))
-    return jnp.dtype(name)
-
-
-def _variables(tree: Mapping[str, Any]) -> Variables:
-    return Variables(tree["params"], tree.get("batch_stats", {}))
 
 
 def _inherit(genotype: Genotype, cells: int, nodes: int, tree: Mapping[str, Any]) -> dict[str, Any]:

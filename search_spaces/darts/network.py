@@ -10,12 +10,10 @@ from jax.typing import DTypeLike
 from dnas.genotype import Genotype
 from dnas.nn.conv import Conv
 from dnas.nn.ends import Head, Stem
+from dnas.nn.functions import DROP_PATH
 from dnas.nn.operations import FactorizedReduce, Norm, ReLUConvBN, operation
 from dnas.types import Output
 from search_spaces.darts.cells import INPUTS, REDUCE, CellPlan, plan
-
-DROP_PATH = "drop_path"
-"""Name of the random stream that drop path draws from."""
 
 
 class DerivedCell(nn.Module):
@@ -142,4 +140,4 @@ def auxiliary_size(height: int, width: int) -> tuple[int, int]:
     return height // 4, width // 4
 
 
-__all__ = ["DROP_PATH", "REDUCE", "DerivedNetwork", "auxiliary_size", "edge_name"]
+__all__ = ["REDUCE", "DerivedNetwork", "auxiliary_size", "edge_name"]

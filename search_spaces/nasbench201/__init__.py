@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
+from dnas import arguments
+from dnas.arguments import at_least_one, check_classes, check_ops
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
-from dnas.nn.workload import workload
-from dnas.types import Array, Group, Network, Output, PRNGKey, SearchSpace, Stats, Variables
+from dnas.nn import functions
+from dnas.types import Group, Network, SearchSpace, Variables
 from search_spaces.nasbench201.cells import CELL, EDGES, NODES, OPS, STAGES, chosen, edge_name, stage_name
 from search_spaces.nasbench201.network import DerivedNetwork
 from search_spaces.nasbench201.strings import (
@@ -99,24 +100,16 @@ def space(
     Raises:
         UserError: if an argument is out of its range.
     """
-    _positive(classes=classes - 1, channels=channels, cells=cells)
-    _check_ops(ops)
-    network = SuperNet(channels, cells, tuple(ops), classes, _dtype(dtype))
+    check_classes(classes)
+    at_least_one(channels=channels, cells=cells)
+    check_ops(ops, OPS)
+    network = SuperNet(channels, cells, tuple(ops), classes, arguments.dtype(dtype))
     nodes = tuple(
         tuple((EDGES.index((node, source)), source) for source in range(node)) for node in range(1, NODES + 1)
     )
     spec = {CELL: Group(edges=len(EDGES), ops=tuple(ops), nodes=nodes, keep=None, concat=(NODES,))}
 
-    def init(key: PRNGKey, x: Array) -> Variables:
-        return _variables(network.init(key, x, jnp.zeros((len(EDGES), len(ops))), train=False))
-
-    def apply(variables: Variables, op_weights: Mapping[str, Array], x: Array, *, train: bool) -> tuple[Array, Stats]:
-        tree = {"params": variables.params, "batch_stats": variables.stats}
-        weights = jnp.asarray(op_weights[CELL])
-        if not train:
-            return jnp.asarray(network.apply(tree, x, weights, train=False)), variables.stats
-        logits, updated = network.apply(tree, x, weights, train=True, mutable=["batch_stats"])
-        return logits, updated["batch_stats"]
+    init, apply = functions.supernet(network, spec)
 
     def build_derived(genotype: Genotype, *, searched: bool = False, **settings: Any) -> Network:
         if searched:
@@ -156,26 +149,11 @@ def build(
         UserError: if the genotype or an argument is not valid.
     """
     check_genotype(genotype)
-    _positive(classes=classes - 1, channels=channels, cells=cells)
-    module = DerivedNetwork(genotype, channels, cells, classes, affine, _dtype(dtype))
+    check_classes(classes)
+    at_least_one(channels=channels, cells=cells)
+    module = DerivedNetwork(genotype, channels, cells, classes, affine, arguments.dtype(dtype))
 
-    def init(key: PRNGKey, x: Array) -> Variables:
-        check_shape(x.shape[1:])
-        return _variables(module.init(key, x, train=True))
-
-    def apply(
-        variables: Variables, x: Array, *, train: bool, key: PRNGKey | None = None, drop_path: Array | float = 0.0
-    ) -> tuple[Output, Stats]:
-        del key
-        if not (isinstance(drop_path, int | float) and drop_path == 0):
-            raise UserError("networks of nasbench201 have no drop path: set retrain.drop_path=0")
-        tree = {"params": variables.params, "batch_stats": variables.stats}
-        if not train:
-            return module.apply(tree, x, train=False), variables.stats  # type: ignore[return-value]
-        output, updated = module.apply(tree, x, train=True, mutable=["batch_stats"])
-        return output, updated["batch_stats"]
-
-    return Network(init, apply, lambda shape: workload(module, shape))
+    return functions.network(module, check_shape)
 
 
 def check_shape(shape: tuple[int, ...]) -> None:
@@ -186,33 +164,6 @@ def check_shape(shape: tuple[int, ...]) -> None:
             f"images of {height}x{width}: the 2 residual blocks need height and width to be multiples of 4; resize or "
             f"pad the images"
         )
-
-
-def _positive(**values: int) -> None:
-    for name, value in values.items():
-        if value < 1:
-            least, got = (2, value + 1) if name == "classes" else (1, value)
-            raise UserError(f"{name}: expected at least {least}, got {got}")
-
-
-def _check_ops(ops: tuple[str, ...]) -> None:
-    for op in ops:
-        if op not in OPS:
-            raise unknown("operation", op, OPS)
-    if len(set(ops)) < len(ops):
-        raise UserError(f"space.ops: expected different operations, got {', '.join(ops)}")
-    if not set(ops) - {"none"}:
-        raise UserError(f"space.ops: expected at least one operation beside 'none', got {', '.join(ops) or 'nothing'}")
-
-
-def _dtype(name: str) -> jnp.dtype:
-    if name not in ("float32", "bfloat16"):
-        raise unknown("dtype", name, ("float32", "bfloat16"))
-    return jnp.dtype(name)
-
-
-def _variables(tree: Mapping[str, Any]) -> Variables:
-    return Variables(tree["params"], tree.get("batch_stats", {}))
 
 
 def _inherit(genotype: Genotype, cells: int, tree: Mapping[str, Any]) -> dict[str, Any]:

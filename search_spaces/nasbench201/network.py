@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from dnas.errors import UserError
 from dnas.genotype import Genotype
 from dnas.nn.ends import Head, Stem
 from dnas.nn.init import torch_uniform
@@ -106,8 +107,10 @@ class DerivedNetwork(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> Output:
-        """Map images `(N, H, W, any)` to `(N, classes)` logits."""
+    def __call__(self, x: jax.Array, train: bool, drop_path: jax.Array | float = 0.0) -> Output:
+        """Map images `(N, H, W, any)` to `(N, classes)` logits; `UserError` unless `drop_path` is 0."""
+        if not (isinstance(drop_path, int | float) and drop_path == 0):
+            raise UserError("networks of nasbench201 have no drop path: set retrain.drop_path=0")
 
         def run_cells(stage: Stage, name: str, x: jax.Array) -> jax.Array:
             for index in range(stage.cells):

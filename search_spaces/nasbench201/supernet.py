@@ -1,12 +1,14 @@
 """The NAS-Bench-201 search network: every edge of every cell mixes all operations (arXiv:2001.00326, section 2)."""
 
+from collections.abc import Mapping
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from dnas.nn.operations import Pool, operation
-from search_spaces.nasbench201.cells import EDGES, NODES, Stage, edge_name
+from search_spaces.nasbench201.cells import CELL, EDGES, NODES, Stage, edge_name
 from search_spaces.nasbench201.network import skeleton
 
 
@@ -71,8 +73,8 @@ class SuperNet(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, weights: jax.Array, train: bool) -> jax.Array:
-        """Map images `(N, H, W, channels)` and operation weights (edges, ops) to `(N, classes)` float32 logits."""
+    def __call__(self, x: jax.Array, weights: Mapping[str, jax.Array], train: bool) -> jax.Array:
+        """Map images `(N, H, W, channels)` and operation weights to `(N, classes)` float32 logits."""
 
         def run_cells(stage: Stage, name: str, x: jax.Array) -> jax.Array:
             loop = nn.scan(
@@ -82,7 +84,7 @@ class SuperNet(nn.Module):
                 in_axes=nn.broadcast,
                 length=stage.cells,
             )
-            return loop(self.ops, stage.channels, train, self.dtype, name=name)(x, weights)[0]
+            return loop(self.ops, stage.channels, train, self.dtype, name=name)(x, jnp.asarray(weights[CELL]))[0]
 
         return skeleton(
             x,

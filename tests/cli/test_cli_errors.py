@@ -53,7 +53,7 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyt
         (["search", "--set", "search.epoch=3"], "did you mean 'search.epochs'"),
         (["search", "--set", "search.epochs=three"], "expected an int, got 'three'"),
         (["search", "--set", "search.epochs=0"], "search.epochs: expected at least 1, got 0"),
-        (["search", "--set", "retrain.epochs=-1"], "retrain.epochs: expected at least 1, got -1"),
+        (["search", "--set", "retrain.epochs=-1"], "retrain.epochs: expected a number that is not negative, got -1"),
         (["search", "--set", "search.weight_lr=-0.1"], "search.weight_lr"),
         (["search", "--set", "search.batch_size=0"], "search.batch_size: expected at least 1, got 0"),
         (["search", "--set", "search.batch_size=5000"], "search.batch_size is 5000"),

@@ -27,9 +27,9 @@ def _member(name: str, content: bytes = b"", **attributes: Any) -> Member:
 FILES = [_member(f"{INSIDE}/{name}", content) for name, content in CONTENT.items()]
 
 
-def _tar(*members: Member) -> bytes:
+def _tar(*members: Member, level: int = 9) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=level) as tar:
         for info, content in members:
             tar.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
@@ -114,6 +114,8 @@ DAMAGED = {
     "text": b"no archive",
     "cut": GOOD[: len(GOOD) // 2],
     "overwritten": GOOD[:600] + bytes(600) + GOOD[1200:],
+    "check sum wrong": _tar(*FILES, level=0).replace(CONTENT["a.bin"][:99], bytes(99)),
+    "no check sum": GOOD[:-8],
     "no tar": gzip.compress(b"no tar" * 999),
 }
 

@@ -285,7 +285,7 @@ def test_a_search_without_retraining_says_what_is_known(make_run, known):
     result = json.loads((run / "result.json").read_text())
     (run / "result.json").write_text(json.dumps(result | {"retrain": None, "baseline": [], "known": known}))
     page = write_report(run).read_text()
-    assert ("93.47" in page) == ("rank 447" in page) == bool(known)
+    assert ("93.47\u00a0%" in page) == ("rank 447" in page) == bool(known)
     assert ("was not trained" in page) == (not known)
     assert "Test accuracy" not in page
 

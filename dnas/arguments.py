@@ -1,0 +1,39 @@
+"""Checks of the arguments that search spaces share."""
+
+from collections.abc import Iterable
+
+import jax.numpy as jnp
+
+from dnas.errors import UserError, unknown
+
+
+def at_least_one(**values: int) -> None:
+    """Raise `UserError` unless every value is at least 1."""
+    for name, value in values.items():
+        if value < 1:
+            raise UserError(f"{name}: expected at least 1, got {value}")
+
+
+def check_classes(classes: int) -> None:
+    """Raise `UserError` unless there are at least two classes."""
+    if classes < 2:
+        raise UserError(f"classes: expected at least 2, got {classes}")
+
+
+def check_ops(ops: tuple[str, ...], known: Iterable[str]) -> None:
+    """Raise `UserError` unless `ops` are different ones of `known`, and not only `none`."""
+    known = tuple(known)
+    for op in ops:
+        if op not in known:
+            raise unknown("operation", op, known)
+    if len(set(ops)) < len(ops):
+        raise UserError(f"space.ops: expected different operations, got {', '.join(ops)}")
+    if not set(ops) - {"none"}:
+        raise UserError(f"space.ops: expected at least one operation beside 'none', got {', '.join(ops) or 'nothing'}")
+
+
+def dtype(name: str) -> jnp.dtype:
+    """Return the type of a computation by its name; `UserError` for an unknown one."""
+    if name not in ("float32", "bfloat16"):
+        raise unknown("dtype", name, ("float32", "bfloat16"))
+    return jnp.dtype(name)
