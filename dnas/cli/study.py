@@ -73,8 +73,7 @@ def study(
       dnas study --space darts --data digits --seeds 3
     """
     from dnas.run.console import Screen
-    from dnas.study.outputs import table as summary
-    from dnas.study.outputs import verdict
+    from dnas.study.outputs import tables, verdict
     from dnas.study.request import Request, parse_arms, parse_seeds
     from dnas.study.run import run
 
@@ -96,6 +95,6 @@ def study(
     screen = Screen()
     screen.say(f"study directory: {root}")
     made = run(request, root, screen, command_line())
-    screen.table(summary(made))
+    screen.table(tables(made))
     screen.say(verdict(made))
     screen.say(f"page: {root / 'study.html'}")

@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -40,8 +39,8 @@ class Screen:
         """Print a warning."""
         self.console.print(f"warning: {text}", style="yellow", markup=False)
 
-    def table(self, table: Table) -> None:
-        """Print a table."""
+    def table(self, table: RenderableType) -> None:
+        """Print a table, or several."""
         self.console.print(table)
 
     @contextmanager

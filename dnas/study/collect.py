@@ -131,7 +131,7 @@ def _truth(judge: Judge, data: str, outcomes: tuple[Outcome, ...]) -> Truth:
     table = judge.table
     assert table is not None
     scores = table.scores(judge.dataset)
-    own = [Landmark(name, table.accuracy(genotype, judge.dataset)) for name, genotype in judge.references]
+    own = [Landmark(name, table.accuracy(genotype, judge.dataset), plain=True) for name, genotype in judge.references]
     landmarks = (*baselines.landmarks(table, judge.dataset), *own)
     data = data if table.priced(data) else judge.dataset
     if not table.priced(data):

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
+from rich.console import Group
+from rich.table import Column, Table
 from rich.text import Text
 
 from dnas.genotype import Genotype
@@ -79,19 +80,17 @@ def json_text(study: Study) -> str:
     return json.dumps(to_json(study), indent=2, allow_nan=False) + "\n"
 
 
-def table(study: Study) -> Table:
+def tables(study: Study) -> Group:
     """Return the arms, and below them what to hold them against, for the terminal."""
     result = Table(title=Text(f"{study.name}: {study.measure}"))
     for index, name in enumerate(_HEADS):
         result.add_column(name, justify="right" if index else "left")
     for one in summarise(study):
         result.add_row(*map(Text, _cells(one)))
-    marks = list(_landmarks(study))
-    if marks:
-        result.add_section()
-    for name, score in marks:
-        result.add_row(Text(name), "", shown(score))
-    return result
+    marks = Table("to hold them against", Column("score", justify="right"))
+    for name, score in _landmarks(study):
+        marks.add_row(Text(name), shown(score))
+    return Group(result, marks) if marks.row_count else Group(result)
 
 
 def place(rank: float | None) -> str:
@@ -131,11 +130,16 @@ def _landmarks(study: Study) -> Iterator[tuple[str, float]]:
             if chance is not None:
                 yield f"random, same runs as {arm}", chance
         return
-    for mark in study.truth.landmarks:
+    for mark in sorted(study.truth.landmarks, key=lambda mark: -mark.score):
         yield mark.name, mark.score
-    for arm, rivals in study.truth.same_cost.items():
-        for name, score in rivals.items():
-            yield f"{name} at the cost of {arm}", score
+    same_cost = study.truth.same_cost
+    for name in dict.fromkeys(name for rivals in same_cost.values() for name in rivals):
+        scores = {arm: rivals[name] for arm, rivals in same_cost.items() if name in rivals}
+        if len(scores) > 1 and len({shown(score) for score in scores.values()}) == 1:
+            yield f"{name} at the cost of each", next(iter(scores.values()))
+        else:
+            for arm, score in scores.items():
+                yield f"{name} at the cost of {arm}", score
 
 
 def _columns(others: list[str]) -> list[str]:

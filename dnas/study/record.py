@@ -100,10 +100,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Landmark:
-    """An architecture or a statistic of the space that every score can be held against."""
+    """An architecture or a statistic of the space that every score can be held against.
+
+    Attributes:
+        name: what it is.
+        score: its accuracy.
+        plain: whether it is an architecture that anyone can write down without a search.
+    """
 
     name: str
     score: float
+    plain: bool = False
 
 
 @dataclass(frozen=True)

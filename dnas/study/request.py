@@ -66,6 +66,11 @@ class Request:
     together: bool = False
     data_dir: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raise `UserError` for a number that is out of range."""
+        if self.ranking < 0:
+            raise UserError(f"--ranking: expected a number that is not negative, got {self.ranking}")
+
     def config(self, arm: Arm, seed: int, *, retrained: bool) -> Config:
         """Return the request of one run; `UserError` for an unknown name or a value that does not fit."""
         alone = () if retrained else ("retrain.epochs=0",)
@@ -115,11 +120,20 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         words.pop()
     if not all(re.fullmatch(r"\d{1,10}", word) for word in words):
         raise UserError(f"--seeds: expected how many (5) or which (0,3,7), got {text!r}")
-    numbers = tuple(int(word) for word in words)
-    seeds = numbers if "," in text else tuple(range(numbers[0])) if numbers[0] <= 1000 else ()
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UserError(f"--seeds: expected from 1 to 1000, or a list of different seeds, got {text!r}")
-    return tuple(sorted(seeds))
+    numbers = [int(word) for word in words]
+    return check_seeds(numbers if "," in text else numbers[0])
+
+
+def check_seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    """Return the seeds that a number of seeds, or a list of them, stands for, in ascending order.
+
+    Raises:
+        UserError: unless it is from 1 to 1000 or a list of different numbers from 0.
+    """
+    listed = tuple(range(min(seeds, 1001))) if isinstance(seeds, int) else tuple(sorted(seeds))
+    if not 1 <= len(set(listed)) == len(listed) <= 1000 or listed[0] < 0:
+        raise UserError(f"--seeds: expected how many, from 1 to 1000, or a list of different seeds, got {seeds}")
+    return listed
 
 
 def difference(ours: Config, theirs: Mapping[str, Any]) -> str:

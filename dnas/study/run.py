@@ -8,7 +8,7 @@ from dnas.run.interrupt import listening
 from dnas.study.collect import collect
 from dnas.study.execute import execute
 from dnas.study.record import Study
-from dnas.study.request import Request, parse_arms
+from dnas.study.request import Request, check_seeds, parse_arms
 
 
 def study(
@@ -56,7 +56,7 @@ def study(
     request = Request(
         space=space,
         arms=parse_arms(methods),
-        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(sorted(seeds)),
+        seeds=check_seeds(seeds),
         data=data,
         preset=preset,
         assignments=tuple(settings),

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from dnas.study.record import Study, Truth
 from dnas.study.statistics import Summary, average, finished, scores, summarise
 
+BOTTOM = 0.05
+"""Share of the space below which a found architecture is called one of the worst."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -14,7 +17,7 @@ class Verdict:
     Attributes:
         kind: `won` where every seed of the best method beats its rival, `lost` where its mean does not, else empty.
         headline: the best method against its rival, without a full stop.
-        notes: clauses on collapse, on methods below a random architecture and on failed runs.
+        notes: clauses on collapse, on methods below a random architecture, on the space's worst and on failed runs.
     """
 
     kind: str
@@ -55,11 +58,14 @@ def _with_truth(study: Study, truth: Truth, best: Summary) -> tuple[str, str]:
     against = f"{relation(best.mean, chance)} a random architecture ({shown(chance)})"
     if relation(best.mean, chance) != "better than":
         return "lost", against
-    rivals = truth.same_cost.get(best.arm) or {}
+    rivals = [
+        *((score, f"{name} at the same cost") for name, score in (truth.same_cost.get(best.arm) or {}).items()),
+        *((mark.score, f"{mark.name}, which need no search") for mark in truth.landmarks if mark.plain),
+    ]
     if not rivals:
         return "", against
-    name, rival = max(rivals.items(), key=lambda item: item[1])
-    named = f"{name} at the same cost ({shown(rival)})"
+    rival, name = max(rivals)
+    named = f"{name} ({shown(rival)})"
     if relation(best.mean, rival) != "better than":
         return "lost", f"{against} but {relation(best.mean, rival)} {named}"
     if best.worst <= rival:
@@ -80,6 +86,18 @@ def _without_truth(study: Study, best: Summary) -> tuple[str, str]:
     return ("won" if best.n > 1 else ""), against
 
 
+def _bottom(study: Study) -> list[str]:
+    """Say how many searches ended where hardly any architecture is worse, as dead networks do."""
+    fallen = [one.arm for one in study.outcomes if one.percentile is not None and one.percentile < BOTTOM]
+    if not fallen:
+        return []
+    which = ", ".join(f"{fallen.count(arm)} of {arm}" for arm in study.arms if arm in fallen)
+    runs = f"{len(fallen)} of {len(study.outcomes)} runs" if len(study.outcomes) > 1 else "the run"
+    return [
+        f"{runs} ended in the worst {100 * BOTTOM:.0f} % of the space" + (f" ({which})" if len(study.arms) > 1 else "")
+    ]
+
+
 def _notes(study: Study, summaries: Sequence[Summary]) -> tuple[str, ...]:
     notes = []
     traced, fallen = sum(one.traced for one in summaries), [one for one in summaries if one.collapsed]
@@ -95,6 +113,7 @@ def _notes(study: Study, summaries: Sequence[Summary]) -> tuple[str, ...]:
         if low and len(low) < sum(one.mean is not None for one in summaries):
             which = ", ".join(f"{one.arm} with {shown(one.mean)}" for one in low)
             notes.append(f"worse than a random architecture ({shown(chance)}): {which}")
+        notes += _bottom(study)
     failed = sum(one.failed for one in summaries)
     if failed:
         notes.append(f"{failed} of {len(study.outcomes)} runs failed")

@@ -1,7 +1,5 @@
-"""What the tests of tabular benchmarks share: a complete table of made-up numbers, and the real one where it is."""
+"""What the tests of tabular benchmarks share: a complete table of made-up numbers."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from itertools import product
 from pathlib import Path
 
@@ -9,31 +7,11 @@ import numpy as np
 import pytest
 
 from dnas.benchmarks import nasbench201
-from dnas.errors import UserError
 from dnas.table import Table
 from search_spaces.nasbench201.cells import EDGES, OPS
 from search_spaces.nasbench201.strings import canonical, from_ops, to_string
 
-Sentence = Callable[..., AbstractContextManager[None]]
 Arrays = dict[str, np.ndarray]
-
-
-@pytest.fixture
-def sentence() -> Sentence:
-    """Expect a `UserError` whose message is one sentence that holds all the given words."""
-
-    @contextmanager
-    def expect(*words: object) -> Iterator[None]:
-        with pytest.raises(UserError) as caught:
-            yield
-        text = str(caught.value)
-        assert "\n" not in text
-        assert ". " not in text
-        assert not text.endswith(".")
-        for word in words:
-            assert str(word) in text, f"no {str(word)!r} in {text!r}"
-
-    return expect
 
 
 @pytest.fixture(scope="session")
@@ -80,12 +58,3 @@ def file(made_up: Arrays, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def table(file: Path) -> Table:
     """`made_up` as a table."""
     return nasbench201.load(file)
-
-
-@pytest.fixture(scope="session")
-def real() -> Table:
-    """The published table, where it lies beside the checkout."""
-    folder = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    if not (folder / nasbench201.FOLDER / nasbench201.FILE).is_file():
-        pytest.skip("the published table of NAS-Bench-201 is not here; made-up tables test the same laws")
-    return nasbench201.load(data_dir=folder)

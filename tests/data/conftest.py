@@ -1,33 +1,7 @@
 """What the tests of the data package share."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-
 import numpy as np
 import pytest
-
-from dnas.errors import UserError
-
-Sentence = Callable[..., AbstractContextManager[None]]
-
-
-@pytest.fixture
-def sentence() -> Sentence:
-    """Expect a `UserError` whose message is one sentence that holds all the given words."""
-
-    @contextmanager
-    def expect(*words: object) -> Iterator[None]:
-        with pytest.raises(UserError) as caught:
-            yield
-        text = str(caught.value)
-        assert "\n" not in text
-        assert ". " not in text
-        assert not text.endswith(".")
-        assert caught.value.__cause__ is None
-        for word in words:
-            assert str(word) in text, f"no {str(word)!r} in {text!r}"
-
-    return expect
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
-from html.parser import HTMLParser
 
 import matplotlib
 import pytest
@@ -13,43 +12,11 @@ from dnas.errors import UserError
 from dnas.genotype import Cell, Edge, Genotype
 from dnas.report import write_report
 
-VOID = {"meta", "br", "hr", "link", "img", "input"}
 
-
-class Page(HTMLParser):
-    """Reads a page and checks that every tag is closed in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.words = [], Counter(), [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags[tag] += 1
-        self.attributes += attrs
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags[tag] += 1
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).replace("\u00a0", " ").split())
-
-
-def read(run):
-    return Page(write_report(run).read_text(encoding="utf-8"))
+@pytest.fixture
+def read(read_page):
+    """Return `(run directory) -> Page`."""
+    return lambda run: read_page(write_report(run).read_text(encoding="utf-8"))
 
 
 def test_run_leaves_drawings_and_a_page(make_run):
@@ -61,7 +28,7 @@ def test_run_leaves_drawings_and_a_page(make_run):
         assert ET.parse(run / f"cell-{name}.svg").getroot().tag.endswith("svg")
 
 
-def test_every_group_is_drawn(make_run, nb201):
+def test_every_group_is_drawn(read, make_run, nb201):
     run = make_run(
         genotype=nb201, ops=("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"), edges=6
     )
@@ -71,7 +38,7 @@ def test_every_group_is_drawn(make_run, nb201):
     assert "maximum, ln 5" in page.text
 
 
-def test_page_says_what_the_run_found(make_run, v2):
+def test_page_says_what_the_run_found(read, make_run, v2):
     text = read(make_run()).text
     for words in (
         "97.8 %", "96.4 %", "43.2 k", "3.35 M", "1 min 23 s", "1 min 1 s", "360 test images",
@@ -81,25 +48,25 @@ def test_page_says_what_the_run_found(make_run, v2):
     assert all(line in text for line in str(v2).splitlines())
 
 
-def test_operation_weights_have_a_panel_for_each_edge(make_run):
+def test_operation_weights_have_a_panel_for_each_edge(read, make_run):
     text = read(make_run()).text
     assert text.count("not kept") == 2 * (14 - 8)
     assert re.search(r"sep_conv_3x3 0\.\d\d", text)
 
 
 @pytest.mark.parametrize("found", [0.95, 0.96])
-def test_page_says_when_the_search_did_not_win(make_run, found):
+def test_page_says_when_the_search_did_not_win(read, make_run, found):
     assert "This search did not beat a random architecture" in read(make_run(found=found, baselines=(0.96, 0.9))).text
 
 
-def test_page_does_not_say_so_when_it_won(make_run):
+def test_page_does_not_say_so_when_it_won(read, make_run):
     text = read(make_run(found=0.97, baselines=(0.9,), images=10_000)).text
     assert "did not beat" not in text
     assert "This search beat a random architecture" in text
 
 
 @pytest.mark.parametrize("null", [False, True])
-def test_sections_without_a_subject_are_left_out(make_run, null):
+def test_sections_without_a_subject_are_left_out(read, make_run, null):
     run = make_run(search=False, baselines=())
     if null:
         result = json.loads((run / "result.json").read_text())
@@ -110,7 +77,7 @@ def test_sections_without_a_subject_are_left_out(make_run, null):
     assert "This network reaches 97.8 % test accuracy" in text
 
 
-def test_page_reaches_for_nothing_outside(make_run):
+def test_page_reaches_for_nothing_outside(read, make_run):
     page = read(make_run())
     assert not page.tags.keys() & {"script", "link", "iframe", "img", "object", "embed", "base", "form"}
     raw = (page.rawdata, *(value or "" for _, value in page.attributes))
@@ -140,7 +107,7 @@ def test_ids_are_unique_and_references_resolve(make_run):
     assert set(targets) <= set(ids)
 
 
-def test_all_text_is_escaped(make_run):
+def test_all_text_is_escaped(read, make_run):
     nasty = "<script>alert('x')</script>&\""
     cell = Cell(((Edge(nasty, 0), Edge("none", 1)),), (2,))
     genotype = Genotype(nasty, (("normal", cell),))
@@ -171,7 +138,7 @@ def test_drawing_leaves_matplotlib_as_it_was(make_run):
     assert dict(matplotlib.rcParams) == before
 
 
-def test_one_epoch_and_missing_values_are_drawn(make_run):
+def test_one_epoch_and_missing_values_are_drawn(read, make_run):
     run = make_run(epochs=1)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     for row in rows:

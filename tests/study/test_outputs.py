@@ -12,9 +12,10 @@ from rich.console import Console
 
 from dnas.errors import UserError
 from dnas.genotype import Genotype
-from dnas.study.outputs import csv_text, json_text, regret, table, verdict, write_csv
+from dnas.study.outputs import csv_text, json_text, regret, tables, verdict, write_csv
 from dnas.study.record import Landmark
 from dnas.study.statistics import compare, summarise
+from dnas.study.verdict import judge
 
 
 def rows_of(study):
@@ -23,7 +24,7 @@ def rows_of(study):
 
 def printed(study):
     screen = Console(file=io.StringIO(), width=200)
-    screen.print(table(study))
+    screen.print(tables(study))
     return screen.file.getvalue()
 
 
@@ -184,12 +185,33 @@ def test_verdict_on_a_collapsed_search(make_study):
     ],
 )  # fmt: skip
 def test_verdict_is_plain(scored, make_study, scores, rivals, kind, said):
-    from dnas.study.verdict import judge
-
-    truth = replace(make_study().truth, scores=np.array([0.7, 0.9]), same_cost={"gdas": rivals})
+    truth = replace(make_study().truth, scores=np.array([0.7, 0.9]), same_cost={"gdas": rivals}, landmarks=())
     study = replace(scored({"gdas": scores}), truth=truth)
     assert said in verdict(study)
     assert judge(study).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("scores", "kind", "said"),
+    [
+        ([0.94, 0.935], "won", "better than all 3x3 convolutions, which need no search (93.00 %)"),
+        ([0.94, 0.925], "", "better than all 3x3 convolutions, which need no search (93.00 %), but not with every"),
+        ([0.93, 0.92], "lost", "but worse than all 3x3 convolutions, which need no search (93.00 %)"),
+    ],
+)
+def test_verdict_holds_the_best_against_what_needs_no_search(make_study, scored, scores, kind, said):
+    marks = (Landmark("optimum", 0.944), Landmark("all 3x3 convolutions", 0.93, plain=True), Landmark("worst", 0.1))
+    truth = replace(make_study().truth, scores=np.array([0.7, 0.9]), landmarks=marks, same_cost={"a": {"luck": 0.9}})
+    study = replace(scored({"a": scores}), truth=truth)
+    assert said in verdict(study)
+    assert judge(study).kind == kind
+
+
+def test_verdict_counts_what_ended_at_the_bottom_of_the_space(make_study, scored):
+    study = replace(scored({"a": [0.9, 0.1], "b": [0.9, 0.9]}), truth=make_study().truth)
+    outcomes = tuple(replace(one, percentile=0.0 if one.score < 0.5 else 0.06) for one in study.outcomes)
+    assert "1 of 4 runs ended in the worst 5 % of the space (1 of a)" in verdict(replace(study, outcomes=outcomes))
+    assert "worst" not in verdict(replace(study, outcomes=outcomes[:1] + outcomes[2:]))
 
 
 @pytest.mark.parametrize(
@@ -202,8 +224,6 @@ def test_verdict_is_plain(scored, make_study, scores, rivals, kind, said):
     ],
 )
 def test_verdict_without_a_table(scored, random, kind, said):
-    from dnas.study.verdict import judge
-
     study = scored({"gdas": [0.9, 0.92]})
     study = replace(study, outcomes=tuple(replace(one, random_scores=random) for one in study.outcomes))
     assert said in verdict(study)

@@ -1,10 +1,12 @@
 """What a study is asked to do: arms and seeds as a user writes them, and whether a run that exists fits."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from dnas.errors import UserError
+from dnas.study import study
 from dnas.study.request import Request, difference, parse_arms, parse_seeds
 
 
@@ -37,6 +39,19 @@ def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
 def test_bad_seeds(text: str) -> None:
     with pytest.raises(UserError, match="--seeds"):
         parse_seeds(text)
+
+
+@pytest.mark.parametrize("seeds", [0, -1, 1001, (), (1, 1), (3, -1)])
+def test_bad_seeds_in_python(seeds: int | tuple[int, ...], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--seeds"):
+        study("nasbench201", ["darts"], seeds, tmp_path / "study")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_negative_number_of_architectures_to_rank(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--ranking"):
+        study("nasbench201", ["darts"], 1, tmp_path / "study", ranking=-1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_that_exists_fits_only_the_same_settings() -> None:

@@ -34,28 +34,6 @@ Run = Callable[..., Study]
 
 
 @pytest.fixture(scope="module")
-def table_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete table of noise for the data sets `cifar10` and `other`."""
-    rng = np.random.default_rng(0)
-    ops = np.array(list(product(range(5), repeat=6)), np.uint8)
-    columns = {
-        f"{split}{epochs}_cifar10": 100 * rng.random(len(ops)) for split in ("test", "val") for epochs in (12, 200)
-    }
-    path = tmp_path_factory.mktemp("table") / "table.npz"
-    np.savez(
-        path,
-        ops=ops,
-        op_names=np.array(benchmark.OPS, "S"),
-        edges=np.array(benchmark.EDGES, np.uint8),
-        **columns,
-        test200_other=100 * rng.random(len(ops)),
-        cost12_cifar10_s=rng.uniform(30, 200, len(ops)),
-        flops_cifar10_M=rng.uniform(8, 200, len(ops)),
-    )
-    return path
-
-
-@pytest.fixture(scope="module")
 def run(images: Path, table_file: Path) -> Run:
     def make(folder: Path, methods: tuple[str, ...], seeds: int, **changes: Any) -> Study:
         given: dict[str, Any] = {
@@ -162,19 +140,6 @@ def test_a_diverging_run_is_noted_and_does_not_stop_the_others(run: Run, tmp_pat
 def test_a_stopped_study_goes_on_to_the_same_end(
     run: Run, first: tuple[Path, Study], images: Path, table_file: Path, tmp_path: Path, together: bool
 ) -> None:
-    class StopInTheFirstSearch(Stop):
-        asked = 0
-
-        @property
-        def requested(self) -> bool:
-            self.asked += 1
-            self.signum = 15
-            return True
-
-        def check(self) -> None:
-            if self.asked:
-                super().check()
-
     request = Request(
         "nasbench201",
         parse_arms(["darts"]),

@@ -1,9 +1,7 @@
 """The study's page: complete, well-formed, escaped, self-contained, the same bytes each time."""
 
 import re
-from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import matplotlib
 import numpy as np
@@ -16,43 +14,11 @@ from dnas.study.outputs import csv_text, json_text
 from dnas.study.record import Landmark
 from dnas.study.statistics import compare, summarise
 
-VOID = {"meta", "br", "hr", "link", "img", "input"}
 
-
-class Page(HTMLParser):
-    """Reads a page and checks that every tag is closed in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.words = [], Counter(), [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags[tag] += 1
-        self.attributes += attrs
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags[tag] += 1
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).replace("\u00a0", " ").split())
-
-
-def read(study):
-    return Page(study_page(study))
+@pytest.fixture
+def read(read_page):
+    """Return `(study) -> Page`."""
+    return lambda study: read_page(study_page(study))
 
 
 def percents(values):
@@ -60,7 +26,7 @@ def percents(values):
 
 
 @pytest.mark.parametrize("truth", [True, False])
-def test_page_holds_every_number(make_study, truth):
+def test_page_holds_every_number(read, make_study, truth):
     study = make_study(truth=truth, failed=(("gdas", 1),))
     text = read(study).text
     for one in summarise(study):
@@ -81,7 +47,7 @@ def test_page_holds_every_number(make_study, truth):
         assert words in text, words
 
 
-def test_page_with_a_table_names_landmarks_and_baselines(make_study):
+def test_page_with_a_table_names_landmarks_and_baselines(read, make_study):
     study = make_study()
     text = read(study).text
     for mark in study.truth.landmarks:
@@ -93,7 +59,7 @@ def test_page_with_a_table_names_landmarks_and_baselines(make_study):
         assert all(word in text for word in percents(rivals.values()))
 
 
-def test_page_without_a_table_leaves_out_what_needs_one(make_study):
+def test_page_without_a_table_leaves_out_what_needs_one(read, make_study):
     study = make_study(truth=False)
     text = read(study).text
     for words in ("rank", "Kendall", "simulated", "Optimum", "stopping earlier", "true accuracy", "Regret"):
@@ -104,7 +70,7 @@ def test_page_without_a_table_leaves_out_what_needs_one(make_study):
     assert "Collapse" in text
 
 
-def test_page_says_what_few_seeds_can_say(make_study):
+def test_page_says_what_few_seeds_can_say(read, make_study):
     text = read(make_study()).text
     assert "With 3 seeds in common no difference can reach p < 0.05: the smallest possible p is 0.25" in text
     assert "6 seeds are needed (7 for all 3 pairs at once)" in text
@@ -113,7 +79,7 @@ def test_page_says_what_few_seeds_can_say(make_study):
     assert "against each other" not in one
 
 
-def test_page_says_what_enough_seeds_say(scored):
+def test_page_says_what_enough_seeds_say(read, scored):
     up = [0.9 + 0.001 * seed for seed in range(8)]
     text = read(scored({"a": up, "b": [score - 0.1 for score in up]})).text
     assert "Significant at 0.05 after adjustment: a is better than b." in text
@@ -126,7 +92,7 @@ def test_page_says_what_enough_seeds_say(scored):
     )
 
 
-def test_equal_architectures_are_drawn_once_with_their_seeds(make_study):
+def test_equal_architectures_are_drawn_once_with_their_seeds(read, make_study):
     study = make_study()
     page = read(study)
     assert len({one.genotype for one in study.outcomes}) == 3
@@ -136,7 +102,7 @@ def test_equal_architectures_are_drawn_once_with_their_seeds(make_study):
     assert "9 runs found 3 architectures" in page.text
 
 
-def test_cells_of_several_groups_are_all_drawn(make_study):
+def test_cells_of_several_groups_are_all_drawn(read, make_study):
     study = make_study(("darts",), (0,), truth=False)
     cell = study.outcomes[0].genotype["cell"]
     two = Genotype("darts", (("normal", cell), ("reduce", cell)))
@@ -145,7 +111,7 @@ def test_cells_of_several_groups_are_all_drawn(make_study):
     assert "reduce cell" in text
 
 
-def test_failed_runs_are_told_and_linked(make_study):
+def test_failed_runs_are_told_and_linked(read, make_study):
     page = read(make_study(failed=(("gdas", 1), ("darts", 0))))
     assert "2 of 9 runs failed" in page.text
     assert ("href", "#failed") in page.attributes
@@ -153,7 +119,7 @@ def test_failed_runs_are_told_and_linked(make_study):
     assert "Failed runs" not in read(make_study()).text
 
 
-def test_nothing_finished(make_study):
+def test_nothing_finished(read, make_study):
     text = read(make_study(("a", "b"), (0,), failed=(("a", 0), ("b", 0)))).text
     assert "No run of this study finished" in text
     assert "0 of 2" in text
@@ -161,11 +127,11 @@ def test_nothing_finished(make_study):
 
 @pytest.mark.parametrize("truth", [True, False])
 @pytest.mark.parametrize("epochs", [1, 2])
-def test_short_searches(make_study, truth, epochs):
+def test_short_searches(read, make_study, truth, epochs):
     assert "Collapse" in read(make_study(epochs=epochs, truth=truth)).text
 
 
-def test_what_was_not_measured_is_left_out(make_study):
+def test_what_was_not_measured_is_left_out(read, make_study):
     study = make_study()
     bare = tuple(
         replace(one, epochs=(), ranking=None, simulated_seconds=None, others=None, genotype=None)
@@ -178,14 +144,14 @@ def test_what_was_not_measured_is_left_out(make_study):
     assert "The methods" in text
 
 
-def test_perfect_and_equal_scores_are_drawn(scored):
+def test_perfect_and_equal_scores_are_drawn(read, scored):
     assert "100.00 %" in read(scored({"a": [1.0, 1.0], "b": [1.0, 0.99]})).text
     assert "0.00 %" in read(scored({"a": [0.0]})).text
 
 
-def test_page_reaches_for_nothing_outside(make_study):
+def test_page_reaches_for_nothing_outside(read_page, make_study):
     html = study_page(make_study(failed=(("gdas", 1),)))
-    page = Page(html)
+    page = read_page(html)
     assert not page.tags.keys() & {"script", "link", "iframe", "img", "object", "embed", "base", "form"}
     for name, value in page.attributes:
         assert not name.startswith("on")
@@ -204,7 +170,7 @@ def test_ids_are_unique_and_references_resolve(make_study):
     assert set(re.findall(r'href="#([^"]*)', html)) <= set(ids)
 
 
-def test_all_text_is_escaped(make_study):
+def test_all_text_is_escaped(read, make_study):
     nasty = "<script>alert('x')</script>&\""
     study = make_study((nasty, "b"), failed=((nasty, 0),))
     cell = replace(study.outcomes[1].genotype["cell"], nodes=study.outcomes[1].genotype["cell"].nodes)
