@@ -2,11 +2,12 @@
 
 XLA's grouped convolution is several times slower on CPU than memory allows, and differentiating shifted slices
 automatically keeps one padded copy per tap. Here the CPU path sums shifted multiply-adds (one fused loop), its input
-gradient is the same sum with the kernel turned round, and its kernel gradient is a loop over taps. Other platforms
-use `lax.conv_general_dilated`. Both compute the same numbers to float tolerance.
+gradient is the same sum with the kernel turned round, and its kernel gradient reduces all taps in one pass. Other
+platforms use `lax.conv_general_dilated`. Both compute the same numbers to float tolerance.
 """
 
-from functools import partial
+from functools import partial, reduce
+from operator import add
 
 import flax.linen as nn
 import jax
@@ -15,6 +16,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from dnas.nn.init import torch_uniform
+from dnas.nn.sums import pixel_sums
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -64,20 +66,23 @@ def _sum_of_taps(
     padded: jax.Array, kernel: jax.Array, height: int, width: int, stride: int, dilation: int
 ) -> jax.Array:
     size = kernel.shape[0]
-    total: jax.Array | None = None
-    for i in range(size):
-        for j in range(size):
-            top, left = i * dilation, j * dilation
-            window = lax.slice(
-                padded,
-                (0, top, left, 0),
-                (padded.shape[0], top + stride * (height - 1) + 1, left + stride * (width - 1) + 1, padded.shape[3]),
-                (1, stride, stride, 1),
-            )
-            term = window * kernel[i, j, 0]
-            total = term if total is None else total + term
-    assert total is not None
-    return total
+    windows = _windows(padded, size, height, width, stride, dilation)
+    terms = [window * kernel[tap // size, tap % size, 0] for tap, window in enumerate(windows)]
+    return reduce(add, terms)
+
+
+def _windows(padded: jax.Array, size: int, height: int, width: int, stride: int, dilation: int) -> list[jax.Array]:
+    """Return what each tap of the kernel meets, row by row."""
+    return [
+        lax.slice(
+            padded,
+            (0, top, left, 0),
+            (padded.shape[0], top + stride * (height - 1) + 1, left + stride * (width - 1) + 1, padded.shape[3]),
+            (1, stride, stride, 1),
+        )
+        for top in range(0, size * dilation, dilation)
+        for left in range(0, size * dilation, dilation)
+    ]
 
 
 def _forward(
@@ -115,23 +120,13 @@ def _input_gradient(stride: int, dilation: int, x: jax.Array, kernel: jax.Array,
 
 
 def _kernel_gradient(stride: int, dilation: int, x: jax.Array, kernel: jax.Array, cotangent: jax.Array) -> jax.Array:
-    size = kernel.shape[0]
+    """Sum over pixels the products of the cotangent with each shift of the input, all taps in one pass over memory."""
+    size, channels = kernel.shape[0], x.shape[3]
     pad = dilation * (size // 2)
-    batch, height, width, channels = cotangent.shape
-    rows, columns = stride * (height - 1) + 1, stride * (width - 1) + 1
-    # Width and channels as one axis: the inner loop is then long enough to fill the vector registers.
-    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0))).reshape(batch, x.shape[1] + 2 * pad, -1)
-    flat = cotangent.reshape(batch, height, -1)
-
-    def tap(index: jax.Array) -> jax.Array:
-        top, left = (index // size) * dilation, (index % size) * dilation * channels
-        window = lax.dynamic_slice(padded, (0, top, left), (batch, rows, columns * channels))
-        if stride > 1:
-            window = window.reshape(batch, rows, columns, channels)[:, ::stride, ::stride].reshape(flat.shape)
-        products = jnp.sum((window * flat).astype(jnp.float32), axis=(0, 1))
-        return products.reshape(width, channels).sum(axis=0)
-
-    taps = lax.map(tap, jnp.arange(size * size))
+    height, width = cotangent.shape[1:3]
+    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    products = [window * cotangent for window in _windows(padded, size, height, width, stride, dilation)]
+    taps = jnp.stack([by_image.sum(axis=0) for by_image in pixel_sums(*products)])
     return taps.reshape(size, size, 1, channels).astype(kernel.dtype)
 
 

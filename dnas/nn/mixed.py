@@ -1,11 +1,16 @@
 """The mixed operation of one edge, and many edges as one loop over a buffer of states."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from dnas.nn.loop import Edges, edge_loop
 from dnas.nn.operations import operation
+
+Tree = Any
 
 
 class MixedOp(nn.Module):
@@ -37,66 +42,57 @@ class MixedOp(nn.Module):
         return total
 
 
-class MixedEdge(nn.Module):
-    """One turn of the loop: apply an edge's mixed operation to its source state and add the value to its target.
+class MixedEdges(nn.Module):
+    """E mixed operations as one loop, so that the program holds one of them however many edges there are.
+
+    Parameters and statistics are those of one mixed operation with a leading axis of length E.
 
     Attributes:
         ops, channels, stride, dtype: as for `MixedOp`.
-        train: whether batch norm uses batch statistics.
+        recompute: whether each edge is computed again for the derivative, instead of keeping its intermediate arrays.
     """
 
     ops: tuple[str, ...]
     channels: int
-    stride: int
-    train: bool
+    stride: int = 1
     dtype: DTypeLike = jnp.float32
+    recompute: bool = True
 
     @nn.compact
-    def __call__(
-        self, states: jax.Array, sources: jax.Array | None, edge: tuple[jax.Array, jax.Array, jax.Array]
-    ) -> tuple[jax.Array, None]:
-        """Read from `sources` (from `states` itself where it is `None`) and add into `states` (S, N, H, W, C)."""
-        source, target, weights = edge
-        x = (states if sources is None else sources)[source]
-        value = MixedOp(self.ops, self.channels, self.stride, self.dtype, name="op")(x, weights, self.train)
-        return states.at[target].add(value), None
+    def __call__(self, states: jax.Array, sources: jax.Array | None, edges: Edges, train: bool) -> jax.Array:
+        """Run the edges in order.
 
+        Args:
+            states: `(S, N, H, W, C)` buffer that values are added to.
+            sources: `(S, N, H * stride, W * stride, C)` states to read from; `None` reads from `states` as it is
+                filled, so that a state must be complete before an edge leaves it.
+            edges: the E edges.
+            train: whether batch norm uses batch statistics.
 
-def mixed_edges(
-    states: jax.Array,
-    sources: jax.Array | None,
-    edges: tuple[jax.Array, jax.Array, jax.Array],
-    *,
-    ops: tuple[str, ...],
-    channels: int,
-    stride: int,
-    train: bool,
-    dtype: DTypeLike,
-    name: str,
-) -> jax.Array:
-    """Run E edges in order as one loop, so that the program holds one mixed operation however many edges there are.
+        Returns:
+            The filled buffer.
+        """
+        if not self.recompute or not train or self.is_initializing():
+            return self.plain(states, sources, edges, train)
+        op = MixedOp(self.ops, self.channels, self.stride, self.dtype, parent=None)
 
-    Parameters and statistics are those of one mixed operation with a leading axis of length E.
+        def edge(params: Tree, stats: Tree, x: jax.Array, weights: jax.Array) -> tuple[jax.Array, Tree]:
+            y, updated = op.apply({"params": params, "batch_stats": stats}, x, weights, True, mutable=["batch_stats"])
+            return y, updated.get("batch_stats", {})
 
-    Args:
-        states: `(S, N, H, W, C)` buffer that values are added to.
-        sources: `(S, N, H * stride, W * stride, C)` states to read from; `None` reads from `states` as it is filled.
-        edges: `(E,)` index of the source, `(E,)` index of the target, `(E, K)` operation weights.
-        ops: candidate operations.
-        channels: channels C.
-        stride: 1 or 2.
-        train: whether batch norm uses batch statistics.
-        dtype: type of the computation.
-        name: name of the submodule.
+        params, stats = (self.variables.get(kind, {}).get("op", {}) for kind in ("params", "batch_stats"))
+        states, stats = edge_loop(edge, params, stats, states, sources, edges)
+        if stats and self.is_mutable_collection("batch_stats"):
+            self.put_variable("batch_stats", "op", stats)
+        return states
 
-    Returns:
-        The filled buffer.
-    """
-    loop = nn.scan(
-        MixedEdge,
-        variable_axes={"params": 0, "batch_stats": 0},
-        split_rngs={"params": True},
-        in_axes=(nn.broadcast, 0),
-        length=edges[0].shape[0],
-    )
-    return loop(ops, channels, stride, train, dtype, name=name)(states, sources, edges)[0]
+    def plain(self, states: jax.Array, sources: jax.Array | None, edges: Edges, train: bool) -> jax.Array:
+        """The same as a plain scan with the derivative that JAX finds: the reference, and where variables are made."""
+
+        def turn(module: nn.Module, states: jax.Array, edge: Edges) -> tuple[jax.Array, None]:
+            x = (states if sources is None else sources)[edge.source]
+            op = MixedOp(self.ops, self.channels, self.stride, self.dtype, name="op", parent=module)
+            return states.at[edge.target].add(op(x, edge.weights, train)), None
+
+        loop = nn.scan(turn, variable_axes={"params": 0, "batch_stats": 0}, split_rngs={"params": True})
+        return loop(self, states, edges)[0]

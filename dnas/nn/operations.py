@@ -15,8 +15,9 @@ from jax.typing import DTypeLike
 
 from dnas.nn.conv import Conv
 from dnas.nn.depthwise import DepthwiseConv
-from dnas.nn.init import torch_uniform
-from dnas.nn.pool import max_pool_3x3
+from dnas.nn.norm import BatchNorm
+from dnas.nn.pointwise import Pointwise
+from dnas.nn.pool import avg_pool_3x3, max_pool_3x3
 
 
 class Norm(nn.Module):
@@ -28,15 +29,7 @@ class Norm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Normalise the last axis of `(N, H, W, C)`."""
-        return nn.BatchNorm(
-            use_running_average=not train,
-            momentum=0.9,
-            epsilon=1e-5,
-            use_bias=self.affine,
-            use_scale=self.affine,
-            dtype=self.dtype,
-            name="bn",
-        )(x)
+        return BatchNorm(self.affine, self.dtype, name="bn")(x, train)
 
 
 class Operation(nn.Module):
@@ -56,9 +49,9 @@ class Operation(nn.Module):
     pool_norm: bool = False
     dtype: DTypeLike = jnp.float32
 
-    def pointwise(self, features: int, name: str | None = None) -> nn.Dense:
+    def pointwise(self, features: int, name: str | None = None) -> Pointwise:
         """A bias-free 1x1 convolution: a matrix product over the channels."""
-        return nn.Dense(features, use_bias=False, kernel_init=torch_uniform, dtype=self.dtype, name=name)
+        return Pointwise(features, self.dtype, name=name)
 
     def norm(self, name: str | None = None) -> Norm:
         """Batch norm with this operation's settings."""
@@ -82,13 +75,7 @@ class Pool(Operation):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Pool, then normalise if `pool_norm`."""
-        if self.kind == "max":
-            y = max_pool_3x3(x, self.stride)
-        else:
-            strides, padding = (self.stride, self.stride), ((1, 1), (1, 1))
-            y = nn.avg_pool(x, (3, 3), strides=strides, padding=padding, count_include_pad=False)
-            # Flax divides by float32 counts.
-            y = y.astype(x.dtype)
+        y = (max_pool_3x3 if self.kind == "max" else avg_pool_3x3)(x, self.stride)
         return self.norm("norm")(y, train) if self.pool_norm else y
 
 

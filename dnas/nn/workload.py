@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from dnas.nn.conv import Conv
 from dnas.nn.depthwise import DepthwiseConv
+from dnas.nn.pointwise import Pointwise
 from dnas.types import Workload
 
 
@@ -32,6 +33,8 @@ def workload(module: nn.Module, shape: tuple[int, int, int]) -> Workload:
             macs += math.prod(output.shape) * window * args[0].shape[-1] // groups
         elif isinstance(layer, Conv):
             macs += math.prod(output.shape) * math.prod(layer.size) * args[0].shape[-1]
+        elif isinstance(layer, Pointwise):
+            macs += math.prod(output.shape) * args[0].shape[-1]
         elif isinstance(layer, DepthwiseConv):
             macs += math.prod(output.shape) * layer.size**2
         return output

@@ -81,6 +81,7 @@ def space(
     ops: tuple[str, ...] = OPS,
     stem_multiplier: int = 3,
     dtype: str = "float32",
+    recompute: bool = True,
 ) -> SearchSpace:
     """Return the DARTS search space.
 
@@ -92,6 +93,8 @@ def space(
         ops: candidate operations; `none` may take part in the mixture but is never kept.
         stem_multiplier: the stem has `stem_multiplier * channels` channels.
         dtype: type of the computation, `float32` or `bfloat16`; parameters and statistics are always float32.
+        recompute: whether the derivative computes each edge again, instead of keeping its intermediate arrays: a
+            quarter of the memory and, on a CPU, no more time.
 
     Raises:
         UserError: if an argument is out of its range.
@@ -100,7 +103,7 @@ def space(
     at_least_one(channels=channels, nodes=nodes, stem_multiplier=stem_multiplier)
     _check_cells("space.cells", cells)
     check_ops(ops, operations.names())
-    network = SuperNet(channels, cells, nodes, tuple(ops), classes, stem_multiplier, arguments.dtype(dtype))
+    network = SuperNet(channels, cells, nodes, tuple(ops), classes, stem_multiplier, arguments.dtype(dtype), recompute)
     group = Group(
         edges=edges(nodes),
         ops=tuple(ops),

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from dnas.nn.ends import Head, Stem
-from dnas.nn.mixed import mixed_edges
+from dnas.nn.loop import Edges
+from dnas.nn.mixed import MixedEdges
 from dnas.nn.operations import FactorizedReduce, ReLUConvBN
 from search_spaces.darts.cells import INPUTS, CellPlan, edge, loop_name, loops, plan
 
@@ -22,12 +23,14 @@ class SearchCell(nn.Module):
         ops: candidate operations.
         nodes: intermediate nodes.
         dtype: type of the computation.
+        recompute: whether the derivative computes each edge again.
     """
 
     plan: CellPlan
     ops: tuple[str, ...]
     nodes: int
     dtype: DTypeLike = jnp.float32
+    recompute: bool = True
 
     @nn.compact
     def __call__(self, s0: jax.Array, s1: jax.Array, weights: jax.Array, train: bool) -> jax.Array:
@@ -46,22 +49,13 @@ class SearchCell(nn.Module):
         if stride == 1:
             filled = filled.at[:INPUTS].set(inputs)
         for own, pairs in loops(stride, self.nodes).items():
-            edges = (
+            loop = MixedEdges(self.ops, channels, own, self.dtype, self.recompute, name=loop_name(own))
+            joined = Edges(
                 jnp.array([source for _, source in pairs]),
                 jnp.array([INPUTS + node for node, _ in pairs]),
                 weights[jnp.array([edge(node, source) for node, source in pairs])],
             )
-            filled = mixed_edges(
-                filled,
-                inputs if own > 1 else None,
-                edges,
-                ops=self.ops,
-                channels=channels,
-                stride=own,
-                train=train,
-                dtype=self.dtype,
-                name=loop_name(own),
-            )
+            filled = loop(filled, inputs if own > 1 else None, joined, train)
         return jnp.concatenate(list(filled[INPUTS:]), axis=-1)
 
 
@@ -75,12 +69,13 @@ class SuperNet(nn.Module):
     classes: int
     stem_multiplier: int
     dtype: DTypeLike = jnp.float32
+    recompute: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array, weights: Mapping[str, jax.Array], train: bool) -> jax.Array:
         """Map images `(N, H, W, channels)` and operation weights to `(N, classes)` float32 logits."""
         s0 = s1 = Stem(self.stem_multiplier * self.channels, self.dtype, name="stem")(x, train)
         for index, cell in enumerate(plan(self.cells, self.channels)):
-            mixed = SearchCell(cell, self.ops, self.nodes, self.dtype, name=f"cell_{index}")
+            mixed = SearchCell(cell, self.ops, self.nodes, self.dtype, self.recompute, name=f"cell_{index}")
             s0, s1 = s1, mixed(s0, s1, jnp.asarray(weights[cell.group]), train)
         return Head(self.classes, name="head")(s1)

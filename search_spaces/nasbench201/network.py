@@ -14,8 +14,8 @@ from jax.typing import DTypeLike
 from dnas.errors import UserError
 from dnas.genotype import Genotype
 from dnas.nn.ends import Head, Stem
-from dnas.nn.init import torch_uniform
 from dnas.nn.operations import Norm, NormalConv, operation
+from dnas.nn.pointwise import Pointwise
 from dnas.types import Output
 from search_spaces.nasbench201.cells import NODES, Stage, chosen, edge_name, plan, stage_name
 
@@ -60,8 +60,7 @@ class ResidualBlock(nn.Module):
         y = NormalConv(self.channels, stride=2, dtype=self.dtype, name="conv_0")(x, train)
         y = NormalConv(self.channels, dtype=self.dtype, name="conv_1")(y, train)
         pooled = nn.avg_pool(x, (2, 2), strides=(2, 2))
-        dense = nn.Dense(self.channels, use_bias=False, kernel_init=torch_uniform, dtype=self.dtype, name="shortcut")
-        return y + dense(pooled)
+        return y + Pointwise(self.channels, self.dtype, name="shortcut")(pooled)
 
 
 class DerivedCell(nn.Module):

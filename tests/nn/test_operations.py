@@ -240,6 +240,7 @@ def test_weights_start_uniform_within_the_inverse_root_of_fan_in(name: str) -> N
     channels = 32
     params = operation(name)(channels, 2).init(jax.random.key(0), jnp.zeros((1, 4, 4, channels)), False)["params"]
     kernels = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params) if path[-1].key == "kernel"]
+    assert kernels
     for kernel in kernels:
         fan_in = int(np.prod(kernel.shape[:-1]))
         bound = fan_in**-0.5
