@@ -16,7 +16,7 @@ from dnas.cli.options import command_line
     help="Methods, separated by commas; METHOD@NAME=VALUE gives one settings of its own.",
 )
 @click.option("--seeds", default="3", show_default=True, help="How many (5), or which (0,3,7).")
-@click.option("--preset", default="tiny", show_default=True, help="Named set of settings: tiny, small or paper.")
+@click.option("--preset", default="small", show_default=True, help="Named set of settings: tiny, small or paper.")
 @click.option("--data", help="Data set to search on: digits, cifar10, npz:FILE, folder:DIR.  [default: the preset's]")
 @click.option("--data-dir", help="Folder of downloaded data sets.  [default: $DNAS_DATA]")
 @click.option(
@@ -68,18 +68,18 @@ def study(
 
     \b
     Examples:
-      dnas study --preset small --data-dir ~/data
-      dnas study --methods darts,darts@search.alpha_lr=0.003 --seeds 5 --preset small --data-dir ~/data
-      dnas study --space darts --data digits --seeds 3
+      dnas study --data-dir ~/data
+      dnas study --methods darts,darts@search.alpha_lr=0.0003 --seeds 5 --data-dir ~/data
+      dnas study --preset tiny --truth retrain
     """
     from dnas.run.console import Screen
     from dnas.study.outputs import tables, verdict
-    from dnas.study.request import Request, parse_arms, parse_seeds
+    from dnas.study.request import Request, parse_arms, parse_seeds, split_methods
     from dnas.study.run import run
 
     request = Request(
         space=space,
-        arms=parse_arms(methods.split(",")),
+        arms=parse_arms(split_methods(methods, space)),
         seeds=parse_seeds(seeds),
         data=data,
         preset=preset,
@@ -93,7 +93,6 @@ def study(
     first = request.config(request.arms[0], request.seeds[0], retrained=True)
     root = study_dir or Path("studies") / "".join(c if c.isalnum() else "-" for c in f"{space}-{first.data}").strip("-")
     screen = Screen()
-    screen.say(f"study directory: {root}")
     made = run(request, root, screen, command_line())
     screen.table(tables(made))
     screen.say(verdict(made))

@@ -1,20 +1,19 @@
 """From the run directories of a study to its record."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dnas.errors import UserError
-from dnas.genotype import Genotype
-from dnas.run.directory import CONFIG, METRICS, RESULT, RunDirectory
+from dnas.report.fields import Fields, read_object
+from dnas.run.directory import CONFIG
 from dnas.study import baselines
-from dnas.study.execute import FAILED, JUDGED, Job, jobs
+from dnas.study.jobs import jobs
 from dnas.study.judge import Judge
-from dnas.study.record import FAILED as DIVERGED
-from dnas.study.record import FINISHED, Epoch, Landmark, Outcome, Ranking, Study, Truth
+from dnas.study.outcome import read_outcome
+from dnas.study.record import Landmark, Outcome, Study, Truth
 from dnas.study.request import Request
 
 REPEATS = 200
@@ -35,95 +34,24 @@ def collect(request: Request, root: Path, judge: Judge, command: str) -> Study:
     Raises:
         UserError: if a run's files are damaged, or there is no finished run.
     """
-    found = [job for job in jobs(request, root) if (job.path / RESULT).is_file() or (job.path / FAILED).is_file()]
+    found = [job for job in jobs(request, root) if job.ended]
     if not found:
         raise UserError(f"{str(root)!r} holds no finished run: run the study first")
-    config = RunDirectory.open(found[0].path).read(CONFIG)
-    outcomes = tuple(_outcome(job, root, judge, str(config["data"]["name"])) for job in found)
+    configs = [read_object(job.path / CONFIG) for job in found]
+    data = configs[0].fields("data").text("name")
+    outcomes = tuple(read_outcome(job, root, judge, data) for job in found)
     return Study(
         name=root.resolve().name,
         space=request.space,
-        data=str(config["data"]["name"]),
+        data=data,
         measure=judge.measure,
         arms=tuple(arm.text for arm in request.arms),
         seeds=request.seeds,
         outcomes=outcomes,
-        truth=_truth(judge, str(config["data"]["name"]), outcomes) if judge.table else None,
-        settings=_shared_settings(found),
+        truth=_truth(judge, data, outcomes) if judge.table else None,
+        settings=_shared_settings(configs),
         command=command,
-        environment=config["environment"],
-    )
-
-
-def _outcome(job: Job, root: Path, judge: Judge, data: str) -> Outcome:
-    run = RunDirectory.open(job.path)
-    place = job.path.relative_to(root).as_posix()
-    if (job.path / FAILED).is_file():
-        return Outcome(job.arm.text, job.seed, place, DIVERGED, note=str(run.read(FAILED).get("note")))
-    result = run.read(RESULT)
-    judged = run.read(JUDGED) if (job.path / JUDGED).is_file() else {}
-    genotype = Genotype.from_json(result["genotype"])
-    search, retrain = result["search"], result["retrain"]
-    seconds = search["seconds"] + (retrain["train_seconds"] if retrain else 0.0)
-    table = judge.table
-    return Outcome(
-        arm=job.arm.text,
-        seed=job.seed,
-        path=place,
-        status=FINISHED,
-        genotype=genotype,
-        score=table.accuracy(genotype, judge.dataset) if table else retrain["test_accuracy"],
-        rank=table.rank(genotype, judge.dataset) if table else None,
-        percentile=table.percentile(genotype, judge.dataset) if table else None,
-        others={name: table.accuracy(genotype, name) for name in table.datasets if name != judge.dataset}
-        if table
-        else None,
-        wall_seconds=seconds,
-        compile_seconds=search["compile_seconds"] + (retrain["compile_seconds"] if retrain else 0.0),
-        together=search.get("together", 1) > 1,
-        simulated_seconds=_simulated(judge, data, search, judged),
-        epochs=_epochs(run),
-        ranking=_ranking(judged.get("ranking")),
-        random_scores=tuple(one["test_accuracy"] for one in result["baseline"]),
-    )
-
-
-def _epochs(run: RunDirectory) -> tuple[Epoch, ...]:
-    lines = [json.loads(line) for line in (run.path / METRICS).read_text(encoding="utf-8").splitlines()]
-    return tuple(
-        Epoch(
-            epoch=line["epoch"],
-            genotype=line["genotype"],
-            score=line.get("true_accuracy"),
-            skips=line["skips"],
-            edges=line["edges"],
-            valid_accuracy=line["valid_accuracy"],
-        )
-        for line in lines
-        if line["phase"] == "search"
-    )
-
-
-def _simulated(judge: Judge, data: str, search: Mapping[str, Any], judged: Mapping[str, Any]) -> float | None:
-    """Price the search's multiply-adds at the rate of the machine that made the table."""
-    rates = (judge.table.seconds_per_mac if judge.table else None) or {}
-    rate = rates.get(data, rates.get(judge.dataset))
-    if rate is None or "step_macs" not in judged:
-        return None
-    return float(search["steps"] * judged["step_macs"] * rate)
-
-
-def _ranking(judged: Mapping[str, Any] | None) -> Ranking | None:
-    if not judged:
-        return None
-    everywhere, top = judged["all"], judged["top"]
-    return Ranking(
-        count=len(everywhere["rows"]),
-        kendall=everywhere["kendall"],
-        spearman=everywhere["spearman"],
-        top_count=len(top["rows"]),
-        top_kendall=top["kendall"],
-        top_spearman=top["spearman"],
+        environment=configs[0].fields("environment").value,
     )
 
 
@@ -161,9 +89,9 @@ def _same_cost(
     }
 
 
-def _shared_settings(found: list[Job]) -> dict[str, Any]:
+def _shared_settings(configs: Sequence[Fields]) -> dict[str, Any]:
     """Return the settings that are the same in all runs and have to do with the search."""
-    every = [RunDirectory.open(job.path).read(CONFIG)["settings"] for job in found]
+    every = [one.fields("settings").value for one in configs]
     trained = any(one.get("retrain.epochs") for one in every)
     return {
         name: value

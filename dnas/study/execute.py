@@ -1,11 +1,7 @@
 """Running a study: every method with every seed as a run directory of its own, finished ones left alone."""
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
-from dnas.errors import UserError
 from dnas.report import write_report
 from dnas.run import pipeline
 from dnas.run.console import Screen
@@ -13,31 +9,11 @@ from dnas.run.directory import CONFIG, PROGRESS, RESULT, RunDirectory
 from dnas.run.interrupt import Stop
 from dnas.run.loop import Diverged
 from dnas.run.pipeline import Plan
-from dnas.study.judge import Judge, judge_of
+from dnas.study.check import check
+from dnas.study.jobs import FAILED, JUDGED, Job
+from dnas.study.judge import Judge
 from dnas.study.ranking import rank_quality
-from dnas.study.request import Arm, Request, difference
-
-RUNS = "runs"
-FAILED, JUDGED = "failed.json", "judged.json"
-"""In a run's directory: why it failed, and what a study measured of it after the search."""
-
-
-class Job(NamedTuple):
-    """One run of a study and its place."""
-
-    arm: Arm
-    seed: int
-    path: Path
-
-    @property
-    def title(self) -> str:
-        """How the user sees it named."""
-        return f"{self.arm.text}, seed {self.seed}"
-
-
-def jobs(request: Request, root: Path) -> list[Job]:
-    """Return the runs of a study in the directory `root`, arms first."""
-    return [Job(arm, seed, root / RUNS / arm.folder / f"seed-{seed}") for arm in request.arms for seed in request.seeds]
+from dnas.study.request import Request
 
 
 def execute(request: Request, root: Path, screen: Screen, stop: Stop, command: str) -> Judge:
@@ -56,47 +32,19 @@ def execute(request: Request, root: Path, screen: Screen, stop: Stop, command: s
         How the runs are judged.
 
     Raises:
-        UserError: before anything is written, for data, settings or a table that do not fit; or if a run that exists
-            was made with other settings.
+        UserError: before anything is run or written, as `dnas.study.check.check` does.
         Interrupted: if the user asked to stop; everything done so far is kept.
     """
-    everything = jobs(request, root)
-    configs = [request.config(job.arm, job.seed, retrained=True) for job in everything]
-    judge = judge_of(request, configs[0].data)
-    _refuse_others(everything, request, judge)
-    plan: Plan | None = None
+    everything, left, judge, plan = check(request, root)
+    screen.say(f"study directory: {root}")
     for arm in request.arms:
-        own = [job for job in everything if job.arm == arm]
-        left = [job for job in own if not _settled(job, request, judge)]
-        if len(left) < len(own):
-            screen.say(f"{arm.text}: {len(own) - len(left)} of {len(own)} runs are complete already")
-        for group in _groups(left, request.together):
+        own = [job for job in left if job.arm == arm]
+        count = sum(job.arm == arm for job in everything)
+        if len(own) < count:
+            screen.say(f"{arm.text}: {count - len(own)} of {count} runs are complete already")
+        for group in _groups(own, request.together):
             plan = _run(group, request, judge, plan, screen, stop, command)
     return judge
-
-
-def _refuse_others(everything: Iterable[Job], request: Request, judge: Judge) -> None:
-    for job in everything:
-        if (job.path / CONFIG).is_file():
-            config = request.config(job.arm, job.seed, retrained=judge.table is None)
-            other = difference(config, RunDirectory.open(job.path).read(CONFIG))
-            if other:
-                raise UserError(
-                    f"the run {str(job.path)!r} was made with {other}: choose another --study-dir, or ask for the same"
-                )
-
-
-def _settled(job: Job, request: Request, judge: Judge) -> bool:
-    if (job.path / FAILED).is_file():
-        return True
-    if not (job.path / RESULT).is_file():
-        return False
-    return judge.table is None or not request.ranking or _judged(job).get("ranking", {}).get("of") == request.ranking
-
-
-def _judged(job: Job) -> dict[str, dict[str, object]]:
-    path = job.path / JUDGED
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
 
 
 def _groups(left: list[Job], together: bool) -> list[list[Job]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dnas import plugins
 from dnas.errors import UserError
 from dnas.run import config
 from dnas.run.config import Config
@@ -58,7 +59,7 @@ class Request:
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
     data: str | None = None
-    preset: str = "tiny"
+    preset: str = "small"
     assignments: tuple[str, ...] = ()
     truth: str | None = None
     table: Path | None = None
@@ -107,6 +108,40 @@ def parse_arms(methods: Sequence[str]) -> tuple[Arm, ...]:
     if repeated:
         raise UserError(f"--methods: {repeated[0]!r} is named twice: name each once")
     return tuple(arms)
+
+
+def split_methods(text: str, space: str) -> list[str]:
+    """Divide arms at their commas, but not at those within a list, as in `darts@space.ops=none,skip_connect`.
+
+    Args:
+        text: arms separated by commas.
+        space: name of the search space, which knows what settings are lists.
+
+    Returns:
+        The arms, for `parse_arms`. What follows a list and a comma is an arm where it names a method, else an item.
+
+    Raises:
+        UserError: for an unknown space or, before a list, an unknown method.
+    """
+    methods = plugins.names(plugins.METHODS)
+    arms: list[str] = []
+    for piece in text.split(","):
+        if arms and piece.partition("@")[0].strip() not in methods and _ends_in_list(arms[-1], space):
+            arms[-1] += f",{piece}"
+        else:
+            arms.append(piece)
+    return arms
+
+
+def _ends_in_list(arm: str, space: str) -> bool:
+    """Return whether the last setting of an arm takes a list."""
+    method, *assignments = arm.split("@")
+    if not assignments:
+        return False
+    module = plugins.find(plugins.SPACES, "space", space)
+    table = config.setting_table(module, config.method_of(method.strip()))
+    setting = table.get(assignments[-1].partition("=")[0])
+    return setting is not None and isinstance(setting.default, tuple)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

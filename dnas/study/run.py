@@ -18,7 +18,7 @@ def study(
     folder: str | Path,
     *,
     data: str | None = None,
-    preset: str = "tiny",
+    preset: str = "small",
     settings: Sequence[str] = (),
     truth: str | None = None,
     table: str | Path | None = None,
@@ -50,7 +50,8 @@ def study(
         screen: where progress is shown; standard output if it is `None`.
 
     Raises:
-        UserError: for settings, data or a table that do not fit, and for runs in `folder` made with other settings.
+        UserError: for settings, data or a table that do not fit, for a `folder` of something else, and for runs in it
+            that are damaged or were made with other settings or data.
         Interrupted: after Ctrl-C or SIGTERM; what was done is kept.
     """
     request = Request(

@@ -8,17 +8,8 @@ import numpy as np
 import pytest
 
 from dnas.genotype import Cell, Edge, Genotype
+from search_spaces.darts import OPS
 
-OPS = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
 S3, MAX, SKIP, D3 = "sep_conv_3x3", "max_pool_3x3", "skip_connect", "dil_conv_3x3"
 
 
@@ -57,6 +48,20 @@ def learning(epochs, start, end, rng):
     return start + (end - start) * ramp + rng.normal(0, 0.01 * abs(end - start), epochs)
 
 
+def metrics_line(phase, epoch, steps, seconds, images_per_second, loss, accuracy):
+    """What the lines of all phases hold, after `epoch` epochs of so many steps and seconds each."""
+    return {
+        "phase": phase,
+        "epoch": epoch,
+        "step": steps * epoch,
+        "seconds": seconds * epoch,
+        "images_per_second": images_per_second,
+        "learning_rate": 0.025,
+        "train_loss": loss,
+        "train_accuracy": accuracy,
+    }
+
+
 def search_rows(genotype, epochs, ops, edges, sharpness, rng):
     """The search's lines: weights that drift towards a random preference."""
     goal = {name: rng.normal(0, sharpness, (edges, len(ops))) for name, _ in genotype.cells}
@@ -71,14 +76,7 @@ def search_rows(genotype, epochs, ops, edges, sharpness, rng):
         logits = {name: value * (i + 1) / epochs for name, value in goal.items()}
         weights = {name: np.exp(v) / np.exp(v).sum(-1, keepdims=True) for name, v in logits.items()}
         yield {
-            "phase": "search",
-            "epoch": i + 1,
-            "step": 14 * (i + 1),
-            "seconds": 3.1 * (i + 1),
-            "images_per_second": 410.0,
-            "learning_rate": 0.025,
-            "train_loss": loss[i],
-            "train_accuracy": accuracy[i],
+            **metrics_line("search", i + 1, 14, 3.1, 410.0, loss[i], accuracy[i]),
             "valid_loss": loss[i] + 0.1,
             "valid_accuracy": accuracy[i] - 0.02,
             "weights": {name: value.tolist() for name, value in weights.items()},
@@ -92,19 +90,10 @@ def training_rows(phase, epochs, accuracy, rng):
     loss, train = learning(epochs, 2.2, 0.05, rng), learning(epochs, 0.3, 0.99, rng)
     test = learning(epochs, 0.3, accuracy, rng)
     for i in range(epochs):
-        row = {
-            "phase": phase,
-            "epoch": i + 1,
-            "step": 23 * (i + 1),
-            "seconds": 2.0 * (i + 1),
-            "images_per_second": 800.0,
-            "learning_rate": 0.025,
-            "train_loss": loss[i],
-            "train_accuracy": min(1.0, train[i]),
-        }
+        line = metrics_line(phase, i + 1, 23, 2.0, 800.0, loss[i], min(1.0, train[i]))
         if i % 5 == 4 or i == epochs - 1:
-            row["test_accuracy"] = accuracy if i == epochs - 1 else min(1.0, test[i])
-        yield row
+            line["test_accuracy"] = accuracy if i == epochs - 1 else min(1.0, test[i])
+        yield line
 
 
 def settings(epochs):

@@ -1,7 +1,6 @@
 """Replayed searches and what chance achieves: closed forms, budgets, and the published numbers."""
 
 from itertools import pairwise, product
-from pathlib import Path
 
 import numpy as np
 import pytest

@@ -7,7 +7,7 @@ import pytest
 
 from dnas.errors import UserError
 from dnas.study import study
-from dnas.study.request import Request, difference, parse_arms, parse_seeds
+from dnas.study.request import Request, difference, parse_arms, parse_seeds, split_methods
 
 
 def test_arms() -> None:
@@ -28,6 +28,22 @@ def test_folders_of_different_arms_differ_and_stay_below_the_study() -> None:
 def test_bad_arms(methods: list[str]) -> None:
     with pytest.raises(UserError, match="--methods"):
         parse_arms(methods)
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        ["darts"],
+        ["darts", " darts@search.epochs=2", "drats", "darts"],
+        ["darts@space.ops=none,skip_connect", "darts"],
+        ["darts@space.ops=none, skip_connect@search.epochs=2", "drats"],
+        ["darts@search.epochs=2@space.ops=none,skip_connect", "darts@space.ops=none,skip_connect,avg_pool_3x3"],
+        ["darts@search.epoch=2", "b"],
+        ["darts", ""],
+    ],
+)
+def test_arms_are_divided_at_commas_but_lists_are_not(arms: list[str]) -> None:
+    assert split_methods(",".join(arms), "nasbench201") == arms
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("3", (0, 1, 2)), ("7,1,4", (1, 4, 7)), ("9,", (9,)), ("1", (0,))])
@@ -55,7 +71,7 @@ def test_a_negative_number_of_architectures_to_rank(tmp_path: Path) -> None:
 
 
 def test_a_run_that_exists_fits_only_the_same_settings() -> None:
-    request = Request("nasbench201", parse_arms(["darts", "darts@search.alpha_lr=0.5"]), (0, 1))
+    request = Request("nasbench201", parse_arms(["darts", "darts@search.alpha_lr=0.5"]), (0, 1), preset="tiny")
     config = request.config(request.arms[0], 0, retrained=False)
     written = json.loads(json.dumps({**config.to_json(), "data": {"name": config.data}}))
     assert difference(config, written) == ""

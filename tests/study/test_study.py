@@ -2,12 +2,12 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
-from itertools import product
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -31,6 +31,7 @@ SETTINGS = (
 )
 QUICK = "darts@search.alpha_lr=0.3"
 Run = Callable[..., Study]
+Sentence = Callable[..., AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,7 @@ def run(images: Path, table_file: Path) -> Run:
     def make(folder: Path, methods: tuple[str, ...], seeds: int, **changes: Any) -> Study:
         given: dict[str, Any] = {
             "data": f"npz:{images}",
+            "preset": "tiny",
             "settings": SETTINGS,
             "truth": "cifar10",
             "table": table_file,
@@ -124,6 +126,45 @@ def test_a_run_made_with_other_settings_is_refused(run: Run, first: tuple[Path, 
     assert stamps(folder) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", "{"),
+        ("config.json", '{"data": "x"}'),
+        ("result.json", "{"),
+        ("result.json", "{}"),
+        ("metrics.jsonl", "{"),
+        ("metrics.jsonl", '{"phase": "search"}'),
+        ("metrics.jsonl", '{"epoch": 1}'),
+        ("judged.json", "{"),
+        ("judged.json", '{"ranking": {"of": 4}}'),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_told(
+    run: Run, first: tuple[Path, Study], sentence: Sentence, tmp_path: Path, name: str, content: str
+) -> None:
+    folder = Path(shutil.copytree(first[0], tmp_path / "damaged"))
+    (folder / "runs" / "darts" / "seed-0" / name).write_text(content)
+    before = stamps(folder)
+    with sentence("seed-0", name):
+        run(folder, ("darts",), 1)
+    assert stamps(folder) == before
+
+
+def test_runs_on_other_data_of_the_same_name_are_not_mixed(
+    run: Run, first: tuple[Path, Study], sentence: Sentence, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(first[0], tmp_path / "other"))
+    path = folder / "runs" / "darts" / "seed-1" / "config.json"
+    config = json.loads(path.read_text())
+    config["data"]["fingerprint"] = "another"
+    path.write_text(json.dumps(config))
+    before = stamps(folder)
+    with sentence("npz:", "seed-1", "--study-dir"):
+        run(folder, ("darts",), 3)
+    assert stamps(folder) == before
+
+
 def test_a_diverging_run_is_noted_and_does_not_stop_the_others(run: Run, tmp_path: Path) -> None:
     wild = "darts@search.weight_lr=3e38@search.clip_norm=0"
     folder = tmp_path / "wild"
@@ -138,13 +179,20 @@ def test_a_diverging_run_is_noted_and_does_not_stop_the_others(run: Run, tmp_pat
 
 @pytest.mark.parametrize("together", [False, True], ids=["apart", "together"])
 def test_a_stopped_study_goes_on_to_the_same_end(
-    run: Run, first: tuple[Path, Study], images: Path, table_file: Path, tmp_path: Path, together: bool
+    run: Run,
+    first: tuple[Path, Study],
+    images: Path,
+    table_file: Path,
+    tmp_path: Path,
+    stop_after: Callable[[int], Stop],
+    together: bool,
 ) -> None:
     request = Request(
         "nasbench201",
         parse_arms(["darts"]),
         (0, 1),
         data=f"npz:{images}",
+        preset="tiny",
         assignments=SETTINGS,
         truth="cifar10",
         table=table_file,
@@ -153,7 +201,7 @@ def test_a_stopped_study_goes_on_to_the_same_end(
     )
     folder = tmp_path / "stopped"
     with pytest.raises(Interrupted):
-        execute(request, folder, Screen(Console(quiet=True)), StopInTheFirstSearch(), "test")
+        execute(request, folder, Screen(Console(quiet=True)), stop_after(1), "test")
     assert not list(folder.rglob("result.json"))
     made = run(folder, ("darts",), 2, together=together)
     assert [one.together for one in made.outcomes] == [together] * 2
@@ -170,7 +218,7 @@ def test_a_stopped_study_goes_on_to_the_same_end(
 
 
 def test_without_a_table_the_found_networks_are_trained(images: Path, tiny: tuple[str, ...], tmp_path: Path) -> None:
-    made = study("darts", ["darts"], 1, tmp_path / "trained", data=f"npz:{images}", settings=tiny)
+    made = study("darts", ["darts"], 1, tmp_path / "trained", data=f"npz:{images}", preset="tiny", settings=tiny)
     [one] = made.outcomes
     result = json.loads((tmp_path / "trained" / one.path / "result.json").read_text())
     assert made.truth is None
