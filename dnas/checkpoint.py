@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import jax
 from orbax.checkpoint import v1 as ocp
 
+from dnas.devices import processes
 from dnas.errors import UserError, reason
 
 Tree = TypeVar("Tree")
@@ -29,7 +30,8 @@ _OVERHEAD = 1 << 20
 def save_tree(path: Path, tree: Any) -> None:
     """Write a pytree of arrays to the folder `path` with a checksum of every file, replacing what is there.
 
-    Everything is written under a temporary name and renamed last, so that `path` is never half-written.
+    Everything is written under a temporary name and renamed last, so that `path` is never half-written. Of several
+    processes all must call this, with arrays that all of them share and a folder that all of them see.
 
     Raises:
         UserError: if it cannot be written, for instance because the disk is full.
@@ -37,18 +39,15 @@ def save_tree(path: Path, tree: Any) -> None:
     path = path.absolute()
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _check_room(path.parent, tree)
+        _begin(unfinished, tree)
         with _quiet():
             ocp.save(unfinished, tree)
-        (unfinished / _CHECKSUMS).write_text(json.dumps(_checksums(unfinished), indent=1))
-        _sync(unfinished)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(unfinished, path)
+        _finish(unfinished, path)
     except Exception as error:  # Orbax and TensorStore raise errors of many types for one full disk.
-        shutil.rmtree(unfinished, ignore_errors=True)
+        if processes.broken(error):
+            raise
+        if processes.first():
+            shutil.rmtree(unfinished, ignore_errors=True)
         raise UserError(
             f"cannot write {str(path)!r} ({reason(error)}): free disk space or permissions; what was "
             f"there before is kept"
@@ -66,14 +65,14 @@ def load_tree(path: Path, like: Tree) -> Tree:
         UserError: if a file is missing, its checksum differs, or the tree has another structure.
     """
     try:
-        expected = json.loads((path / _CHECKSUMS).read_text())
-        if expected != _checksums(path):
-            raise UserError("a checksum differs")
+        _verify(path)
         abstract = jax.tree.map(_abstract, like)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ocp.load(path.absolute(), abstract)
+            return processes.all_do(lambda: ocp.load(path.absolute(), abstract))
     except Exception as error:
+        if processes.broken(error):
+            raise
         raise UserError(f"checkpoint {str(path)!r} is damaged or of another program ({reason(error)})") from error
 
 
@@ -83,6 +82,7 @@ class Checkpoints:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @processes.by_first
     def steps(self) -> list[int]:
         """Return the steps of all finished checkpoints, oldest first."""
         if not self.path.is_dir():
@@ -93,8 +93,7 @@ class Checkpoints:
     def save(self, step: int, tree: Any) -> None:
         """Write a checkpoint of `tree` at `step`, then delete all but the newest `KEEP`."""
         save_tree(self.path / f"{_PREFIX}{step}", tree)
-        for old in self.steps()[:-KEEP]:
-            shutil.rmtree(self.path / f"{_PREFIX}{old}", ignore_errors=True)
+        self._forget(self.steps()[:-KEEP])
 
     def restore(self, like: Tree, warn: Callable[[str], None]) -> Tree | None:
         """Return the newest checkpoint that can be read, or `None` if there is none.
@@ -116,8 +115,37 @@ class Checkpoints:
 
     def forget_after(self, step: int) -> None:
         """Delete the checkpoints of later steps, which a resumed run writes anew."""
-        for later in [one for one in self.steps() if one > step]:
-            shutil.rmtree(self.path / f"{_PREFIX}{later}", ignore_errors=True)
+        self._forget([later for later in self.steps() if later > step])
+
+    @processes.by_first
+    def _forget(self, steps: list[int]) -> None:
+        for step in steps:
+            shutil.rmtree(self.path / f"{_PREFIX}{step}", ignore_errors=True)
+
+
+@processes.by_first
+def _begin(unfinished: Path, tree: Any) -> None:
+    """Make room for a tree under its temporary name."""
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    _check_room(unfinished.parent, tree)
+
+
+@processes.by_first
+def _finish(unfinished: Path, path: Path) -> None:
+    """Add the checksums of what was written, and give it its name."""
+    (unfinished / _CHECKSUMS).write_text(json.dumps(_checksums(unfinished), indent=1))
+    _sync(unfinished)
+    if path.exists():
+        shutil.rmtree(path)
+    os.replace(unfinished, path)
+
+
+@processes.by_first
+def _verify(path: Path) -> None:
+    """Raise unless the files in `path` are those that were written."""
+    if json.loads((path / _CHECKSUMS).read_text()) != _checksums(path):
+        raise UserError("a checksum differs")
 
 
 def _check_room(folder: Path, tree: Any) -> None:

@@ -3,56 +3,83 @@
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
-from dnas.cli.options import command_line
+from dnas.cli.options import Where, command_line
+from dnas.devices import processes
 from dnas.errors import UserError
 from dnas.run import pipeline
 from dnas.run.config import Config
 from dnas.run.console import Screen, duration
-from dnas.run.directory import RESULT
-from dnas.run.interrupt import Interrupted, listening
+from dnas.run.directory import RESULT, RunDirectory
+from dnas.run.interrupt import AgreedStop, Interrupted, Stop, listening
 from dnas.run.loop import Diverged
 
 
 def execute(
-    config: Config | None, path: Path, data_dir: str | None, *, resume: bool = False, overwrite: bool = False
+    config: Config | None,
+    path: Path,
+    data_dir: str | None,
+    where: Where,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Run `config` in the directory `path`, or continue the run there, and print what came of it."""
-    screen = Screen()
-    with listening() as stop:
-        if resume:
-            run, planned = pipeline.reopen(path, data_dir, screen)
-        else:
-            assert config is not None
-            planned = pipeline.plan(config, data_dir)
-            run = pipeline.start(planned, path, overwrite, command_line())
-            screen.say(f"run directory: {run.path}")
-        kind = planned.config.kind
-        again = f"dnas {kind} --resume {path}" + (f" --data-dir {data_dir}" if data_dir else "")
-        with run.lock():
-            try:
-                if (run.path / RESULT).exists():
-                    screen.say(f"{path} is complete already")
-                    result = run.read(RESULT)
-                else:
-                    result = pipeline.execute(run, planned, screen, stop)
-                with screen.working("writing the report"):
-                    from dnas.report import write_report
-
-                    page = write_report(run.path)
-            except Interrupted:
-                screen.say(f"stopped; continue with: {again}")
-                raise
-            except Diverged as error:
-                raise Diverged(
-                    f"{error}; the last good checkpoint is kept in {path}/checkpoints: try a smaller learning rate"
-                ) from None
-            except UserError as error:
-                raise UserError(f"{error}; continue with: {again}") from None
+    where.join()
+    # The name of a default directory holds the time, which no two processes read alike.
+    path = Path(processes.first_does(lambda: str(path)))
+    screen = Screen() if processes.first() else Screen(Console(quiet=True))
+    options = (f" --data-dir {data_dir}" if data_dir else "") + where.words()
+    try:
+        with listening() as own:
+            stop = AgreedStop(own) if processes.several() else own
+            if resume:
+                run, planned = pipeline.reopen(path, data_dir, screen, devices=where.wanted())
+            else:
+                assert config is not None
+                planned = processes.all_do(lambda: pipeline.plan(config, data_dir, devices=where.wanted()))
+                run = pipeline.start(planned, path, overwrite, command_line())
+                screen.say(f"run directory: {run.path}")
+            result, page = _finish(run, planned, screen, stop, options)
+    except Exception as error:
+        if processes.broken(error):
+            processes.leave(
+                f"dnas: error: another process of this run is gone: start all of them again with --resume {path}"
+            )
+        raise
     screen.table(_table(result))
     screen.say(_verdict(result))
     screen.say(f"report: {page}")
+
+
+def _finish(
+    run: RunDirectory, planned: pipeline.Plan, screen: Screen, stop: Stop, options: str
+) -> tuple[dict[str, Any], str]:
+    """Do what is left of a run; return its result and the path of its report."""
+    from dnas.report import write_report
+
+    again = f"dnas {planned.config.kind} --resume {run.path}{options}"
+    with run.lock():
+        try:
+            if run.has(RESULT):
+                screen.say(f"{run.path} is complete already")
+                result = run.read(RESULT)
+            else:
+                result = pipeline.execute(run, planned, screen, stop)
+            with screen.working("writing the report"):
+                page = processes.first_does(lambda: str(write_report(run.path)))
+        except Interrupted:
+            screen.say(f"stopped; continue with: {again}")
+            raise
+        except Diverged as error:
+            raise Diverged(
+                f"{error}; the last good checkpoint is kept in {run.path}/checkpoints: try a smaller learning rate"
+            ) from None
+        except UserError as error:
+            raise UserError(f"{error}; continue with: {again}") from None
+    return result, page
 
 
 def _table(result: dict[str, Any]) -> Table:

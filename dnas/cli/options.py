@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -14,8 +14,51 @@ from dnas.errors import UserError
 Command = Callable[..., Any]
 
 
+class Where(NamedTuple):
+    """On which devices a command runs, and with which other processes, as the user gave it.
+
+    Attributes:
+        devices: a number, or `all`; `None` is one, or a resumed run's own.
+        coordinator: `HOST:PORT` of process 0.
+        processes: how many processes take part.
+        process: which of them this is.
+        distributed: whether the cluster's scheduler says these three.
+    """
+
+    devices: str | None = None
+    coordinator: str | None = None
+    processes: int | None = None
+    process: int | None = None
+    distributed: bool = False
+
+    def wanted(self) -> int | str | None:
+        """Return what `dnas.devices.choose` takes; `UserError` for any other word."""
+        if self.devices is None or self.devices == "all":
+            return self.devices
+        if not self.devices.isdecimal():
+            raise UserError(f"--devices: expected a number from 1, or 'all', got {self.devices!r}")
+        return int(self.devices)
+
+    def join(self) -> None:
+        """Connect this process with the others, if there are others."""
+        from dnas.devices import processes
+
+        given = (self.coordinator, self.processes, self.process)
+        if self.distributed and any(one is not None for one in given):
+            raise UserError(
+                "--distributed asks the cluster's scheduler for --coordinator, --processes and --process: give either"
+            )
+        if self.distributed or any(one is not None for one in given):
+            processes.join(processes.Cluster(*given))
+
+    def words(self) -> str:
+        """Return these options as one types them, after a space."""
+        given = {name: value for name, value in self._asdict().items() if value is not None and value is not False}
+        return "".join(f" --{name}" if value is True else f" --{name} {value}" for name, value in given.items())
+
+
 def run_options(command: Command) -> Command:
-    """Add the options about data, settings and the run directory."""
+    """Add the options about data, settings, the run directory and where to run."""
     for option in reversed(
         [
             click.option("--preset", help="Named set of settings: tiny, small or paper.  [default: tiny]"),
@@ -32,6 +75,20 @@ def run_options(command: Command) -> Command:
             click.option("--run-dir", type=click.Path(path_type=Path), help="Where results go.  [default: runs/...]"),
             click.option("--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue this run."),
             click.option("--overwrite", is_flag=True, help="Replace the run directory if it exists."),
+            click.option(
+                "--devices",
+                metavar="N|all",
+                help="Divide each minibatch among so many devices of this process.  [default: 1]",
+            ),
+            click.option(
+                "--coordinator",
+                metavar="HOST:PORT",
+                envvar="DNAS_COORDINATOR",
+                help="Run as one of several processes: where process 0 listens.",
+            ),
+            click.option("--processes", type=int, envvar="DNAS_PROCESSES", help="How many processes take part."),
+            click.option("--process", type=int, envvar="DNAS_PROCESS", help="Which of them this is, from 0."),
+            click.option("--distributed", is_flag=True, help="Take these three from Slurm, Open MPI, a TPU pod, ..."),
         ]
     ):
         command = option(command)

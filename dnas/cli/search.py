@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from dnas.cli.options import default_directory, refuse_with_resume, run_options
+from dnas.cli.options import Where, default_directory, refuse_with_resume, run_options
 
 
 @click.command()
@@ -25,6 +25,7 @@ def search(
     run_dir: Path | None,
     resume: Path | None,
     overwrite: bool,
+    **where: Any,
 ) -> None:
     """Search for an architecture, retrain it, compare it with random ones and write a report.
 
@@ -33,6 +34,7 @@ def search(
       dnas search
       dnas search --preset small --data-dir ~/data
       dnas search --data npz:mine.npz --set search.epochs=30 --set space.channels=16
+      dnas search --devices all
       dnas search --resume runs/darts-digits-20260101-120000
     """
     from dnas.cli.execute import execute
@@ -43,7 +45,7 @@ def search(
         refuse_with_resume(
             resume, {**given, "seed": seed, "set": assignments, "run_dir": run_dir, "overwrite": overwrite}
         )
-        execute(None, resume, data_dir, resume=True)
+        execute(None, resume, data_dir, Where(**where), resume=True)
         return
     request = config.make(
         config.SEARCH,
@@ -56,4 +58,4 @@ def search(
         assignments=assignments,
     )
     path = run_dir or default_directory(request.method, request.data)
-    execute(request, path, data_dir, overwrite=overwrite)
+    execute(request, path, data_dir, Where(**where), overwrite=overwrite)

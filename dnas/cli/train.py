@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from dnas.cli.options import default_directory, refuse_with_resume, run_options
+from dnas.cli.options import Where, default_directory, refuse_with_resume, run_options
 from dnas.errors import UserError
 
 
@@ -24,6 +24,7 @@ def train(
     run_dir: Path | None,
     resume: Path | None,
     overwrite: bool,
+    **where: Any,
 ) -> None:
     """Train one architecture: GENOTYPE is a file (genotype.json of a run) or what its space
     calls it: a published name such as DARTS_V2, or a NAS-Bench-201 string or index.
@@ -43,7 +44,7 @@ def train(
     if resume:
         given: dict[str, Any] = {"genotype": genotype, "space": space, "preset": preset, "data": data, "seed": seed}
         refuse_with_resume(resume, {**given, "set": assignments, "run_dir": run_dir, "overwrite": overwrite})
-        execute(None, resume, data_dir, resume=True)
+        execute(None, resume, data_dir, Where(**where), resume=True)
         return
     if genotype is None:
         raise UserError(
@@ -64,4 +65,5 @@ def train(
         genotype=architecture,
     )
     name = Path(genotype).parent.name or Path(genotype).stem if is_file else genotype
-    execute(request, run_dir or default_directory("train", name), data_dir, overwrite=overwrite)
+    path = run_dir or default_directory("train", name)
+    execute(request, path, data_dir, Where(**where), overwrite=overwrite)

@@ -5,10 +5,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from dnas.devices import processes
 from dnas.errors import UserError, reason
 
 CONFIG, PROGRESS, METRICS, RESULT, GENOTYPE = (
@@ -21,7 +22,10 @@ CONFIG, PROGRESS, METRICS, RESULT, GENOTYPE = (
 
 
 class RunDirectory:
-    """A folder with one run's files; see `dnas/README.md` for the list."""
+    """A folder with one run's files; see `dnas/README.md` for the list.
+
+    Of several processes that do the run together, process 0 reads and writes, and all get what came of it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,44 +37,30 @@ class RunDirectory:
         Raises:
             UserError: if it exists (unless `overwrite`, and only for a folder that a run left), or cannot be made.
         """
-        try:
-            if path.is_symlink() or path.exists():
-                empty = path.is_dir() and not any(path.iterdir())
-                if not empty and not overwrite:
-                    raise UserError(
-                        f"run directory {str(path)!r} exists: choose another --run-dir, continue it with --resume, "
-                        f"or replace it with --overwrite"
-                    )
-                if not empty and not (path / CONFIG).is_file():
-                    raise UserError(
-                        f"{str(path)!r} was not made by dnas (it holds no {CONFIG}): it is not overwritten, choose "
-                        f"another --run-dir"
-                    )
-                if not empty:
-                    with cls(path).lock():
-                        shutil.rmtree(path)
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"cannot make the run directory {str(path)!r} ({reason(error)}): choose another") from None
+        _make(path, overwrite)
         return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
         """Open the directory of a run that began earlier; `UserError` if there is none."""
-        if not (path / CONFIG).is_file():
+        run = cls(path)
+        if not run.has(CONFIG):
             raise UserError(f"{str(path)!r} is not a run directory: expected a folder with {CONFIG}")
-        return cls(path)
+        return run
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the directory for this process; `UserError` if another one does."""
-        with open(self.path / ".lock", "w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(f"run directory {str(self.path)!r} is in use by another process: wait for it") from None
+        with ExitStack() as stack:
+            processes.first_does(lambda: stack.enter_context(_held(self.path)))
             yield
 
+    @processes.by_first
+    def has(self, name: str) -> bool:
+        """Return whether there is a file of this name."""
+        return (self.path / name).is_file()
+
+    @processes.by_first
     def read(self, name: str) -> dict[str, Any]:
         """Read a JSON file; `UserError` if it is missing or damaged."""
         try:
@@ -85,20 +75,12 @@ class RunDirectory:
         """Write a JSON file under a temporary name and rename it."""
         self.write_text(name, json.dumps(value, indent=2) + "\n")
 
+    @processes.by_first
     def write_text(self, name: str, text: str) -> None:
         """Write a text file under a temporary name and rename it; `UserError` if that fails."""
-        target = self.path / name
-        unfinished = target.with_name(f".{name}.unfinished")
-        try:
-            with unfinished.open("w", encoding="utf-8") as handle:
-                handle.write(text)
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(unfinished, target)
-        except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            raise UserError(f"cannot write {str(target)!r} ({reason(error)}): free disk space or permissions") from None
+        _write_text(self.path / name, text)
 
+    @processes.by_first
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Add one line to the metrics; `UserError` if that fails."""
         try:
@@ -109,12 +91,14 @@ class RunDirectory:
                 f"cannot write {str(self.path / METRICS)!r} ({reason(error)}): free disk space or permissions"
             ) from None
 
+    @processes.by_first
     def last_metrics(self, phase: str) -> dict[str, Any]:
         """Return a phase's last line of the metrics; empty if there is none."""
         lines = (self.path / METRICS).read_text(encoding="utf-8").splitlines() if (self.path / METRICS).exists() else []
         records = [record for record in map(json.loads, lines) if record["phase"] == phase]
         return records[-1] if records else {}
 
+    @processes.by_first
     def trim_metrics(self, phase: str, step: int) -> None:
         """Drop a phase's lines of later steps, and a half-written last line: a resumed run writes them anew."""
         target = self.path / METRICS
@@ -128,4 +112,50 @@ class RunDirectory:
                 continue
             if record["phase"] != phase or record["step"] <= step:
                 kept.append(line)
-        self.write_text(METRICS, "".join(f"{line}\n" for line in kept))
+        _write_text(target, "".join(f"{line}\n" for line in kept))
+
+
+@processes.by_first
+def _make(path: Path, overwrite: bool) -> None:
+    try:
+        if path.is_symlink() or path.exists():
+            empty = path.is_dir() and not any(path.iterdir())
+            if not empty and not overwrite:
+                raise UserError(
+                    f"run directory {str(path)!r} exists: choose another --run-dir, continue it with --resume, "
+                    f"or replace it with --overwrite"
+                )
+            if not empty and not (path / CONFIG).is_file():
+                raise UserError(
+                    f"{str(path)!r} was not made by dnas (it holds no {CONFIG}): it is not overwritten, choose "
+                    f"another --run-dir"
+                )
+            if not empty:
+                with _held(path):
+                    shutil.rmtree(path)
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the run directory {str(path)!r} ({reason(error)}): choose another") from None
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    with open(path / ".lock", "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"run directory {str(path)!r} is in use by another process: wait for it") from None
+        yield
+
+
+def _write_text(target: Path, text: str) -> None:
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(unfinished, target)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise UserError(f"cannot write {str(target)!r} ({reason(error)}): free disk space or permissions") from None

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from dnas.devices import processes
+
 
 class Interrupted(Exception):
     """The run was asked to stop and has written a checkpoint; `code` is the process's exit code (128 + signal)."""
@@ -31,6 +33,25 @@ class Stop:
         """Raise `Interrupted` if a signal has come."""
         if self.signum is not None:
             raise Interrupted(self.signum)
+
+
+class AgreedStop(Stop):
+    """A `Stop` that is set in all processes of a run once it is set in one; all must ask it at the same places."""
+
+    def __init__(self, own: Stop) -> None:
+        super().__init__()
+        self.own = own
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal has come to any process."""
+        self.signum = max(processes.exchange(self.own.signum or 0)) or None
+        return self.signum is not None
+
+    def check(self) -> None:
+        """Raise `Interrupted` in all processes if a signal has come to any."""
+        if self.requested:
+            super().check()
 
 
 @contextmanager

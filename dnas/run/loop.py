@@ -13,6 +13,7 @@ import numpy as np
 
 from dnas.checkpoint import Checkpoints
 from dnas.chunks import Chunk, together
+from dnas.devices import ONE, Devices, processes
 from dnas.errors import UserError
 from dnas.run.board import Board
 from dnas.run.console import Screen
@@ -38,6 +39,7 @@ class Phase(NamedTuple):
         checkpoint_epochs: epochs between checkpoints.
         record: `(state, epoch) -> further entries` of the epoch's line in the metrics.
         tell: `(line) -> text` that the user sees at the end of an epoch; nothing where it is empty.
+        devices: where it runs; `arguments` must be there.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Phase(NamedTuple):
     checkpoint_epochs: int
     record: Callable[[Any, int], dict[str, Any]]
     tell: Callable[[dict[str, Any]], str] | None = None
+    devices: Devices = ONE
 
 
 class Lane(NamedTuple):
@@ -119,12 +122,11 @@ def run_phases(lanes: Sequence[Lane], screen: Screen, stop: Stop) -> list[Finish
     chunk = phase.chunk if len(lanes) == 1 else together(phase.chunk)
     state, arguments = _stacked(tracks)
     step, total = int(tracks[0].state.step), phase.epochs * phase.chunk.per_epoch
-    program = _compile(chunk.run, state, arguments, tracks, title, screen) if step < total else chunk.run
+    program = _compile(phase.devices, chunk.run, state, arguments, tracks, title, screen) if step < total else chunk.run
     stop.check()
     with ExitStack() as stack:
         boards = [
-            stack.enter_context(Board(track.folder / "tb" / phase.name, first=step // phase.chunk.per_epoch + 1))
-            for track in tracks
+            _board(stack, track.folder / "tb" / phase.name, step // phase.chunk.per_epoch + 1) for track in tracks
         ]
         bar = stack.enter_context(screen.bar(title, phase.epochs, phase.chunk.per_epoch, step))
         while step < total:
@@ -149,7 +151,7 @@ def run_phases(lanes: Sequence[Lane], screen: Screen, stop: Stop) -> list[Finish
                     if epoch_done:
                         track.close_epoch(step, rate / len(tracks), boards[index], screen)
                     if save:
-                        track.checkpoints.save(step, (track.state, track.progress))
+                        track.checkpoints.save(step, (track.state, phase.devices.everywhere(track.progress)))
             bar.update(step, {**_mean(tracks), "images/s": rate})
             if all(track.diverged for track in tracks):
                 break
@@ -216,11 +218,11 @@ class _Track:
         except Diverged as error:
             self.diverged = error
 
-    def close_epoch(self, step: int, rate: float, board: Board, screen: Screen) -> None:
+    def close_epoch(self, step: int, rate: float, board: Board | None, screen: Screen) -> None:
         epoch = step // self.phase.chunk.per_epoch
         self.last = _line(self.phase, self.state, epoch, step, self.progress, self.means, rate)
         self.run.append_metrics(self.last)
-        board.add(self.last)
+        processes.first_does(lambda: board.add(self.last) if board else None)
         text = self.phase.tell(self.last) if self.phase.tell else ""
         if text:
             screen.say(text)
@@ -235,7 +237,7 @@ class _Track:
 def _begin(lane: Lane, screen: Screen, stop: Stop) -> _Track:
     phase, checkpoints = lane.phase, lane.checkpoints()
     with screen.working(f"{phase.title}: making the initial state"):
-        state = phase.init()
+        state = phase.devices.everywhere(processes.same(phase.init()))
     stop.check()
     state, progress = _resume(phase, checkpoints, state, lane.run, screen)
     return _Track(phase, lane.run, checkpoints, state, progress, lane.run.last_metrics(phase.name))
@@ -247,7 +249,7 @@ def _resume(
     shapes = jax.eval_shape(phase.chunk.run, state, *phase.arguments)[1]
     zero = jnp.zeros(())
     fresh = Progress({name: zero for name in shapes}, zero, zero)
-    restored = checkpoints.restore((state, fresh), screen.warn)
+    restored = checkpoints.restore((state, phase.devices.everywhere(fresh)), screen.warn)
     if restored is None:
         checkpoints.forget_after(-1)
         run.trim_metrics(phase.name, -1)
@@ -256,7 +258,12 @@ def _resume(
     checkpoints.forget_after(step)
     run.trim_metrics(phase.name, step)
     screen.say(f"{phase.title}: continuing after step {step}")
-    return restored
+    return restored[0], phase.devices.here(restored[1])
+
+
+def _board(stack: ExitStack, folder: Path, first: int) -> Board | None:
+    """Open a phase's event file, in process 0 only."""
+    return processes.all_do(lambda: stack.enter_context(Board(folder, first)) if processes.first() else None)
 
 
 def _stacked(tracks: Sequence[_Track]) -> tuple[Any, tuple[Any, ...]]:
@@ -278,6 +285,7 @@ def _mean(tracks: Sequence[_Track]) -> dict[str, float]:
 
 
 def _compile(
+    devices: Devices,
     run: Callable[..., Any],
     state: Any,
     arguments: tuple[Any, ...],
@@ -287,7 +295,7 @@ def _compile(
 ) -> Callable[..., Any]:
     started = time.perf_counter()
     with screen.working(f"{title}: compiling"):
-        program = jax.jit(run, donate_argnums=0).lower(state, *arguments).compile()
+        program = devices.jit(run, donate_argnums=0).lower(state, *arguments).compile()
     spent = jnp.float32((time.perf_counter() - started) / len(tracks))
     for track in tracks:
         track.progress = track.progress._replace(compile_seconds=track.progress.compile_seconds + spent)

@@ -14,6 +14,7 @@ from dnas.checkpoint import save_tree
 from dnas.chunks import DeviceData
 from dnas.data import Dataset, fingerprint, load
 from dnas.data.augment import check as check_augment
+from dnas.devices import ONE, Devices, Wanted, choose, processes
 from dnas.errors import UserError
 from dnas.genotype import Genotype
 from dnas.run import retrain, searching, settings
@@ -37,11 +38,12 @@ class Plan(NamedTuple):
     Attributes:
         config: the request.
         dataset: its images.
-        images: the training images on the device.
+        images: the training images on the devices.
         space: the search space, for these images.
         search: the search and its phase; `None` where a given genotype is trained.
         key: of everything random.
         watch: says what is known of an architecture, where something is.
+        devices: where it runs.
     """
 
     config: Config
@@ -51,25 +53,34 @@ class Plan(NamedTuple):
     search: tuple[Search, Phase] | None
     key: jax.Array
     watch: Watch | None = None
+    devices: Devices = ONE
 
 
-def plan(config: Config, data_dir: str | None, *, like: Plan | None = None, watch: Watch | None = None) -> Plan:
+def plan(
+    config: Config,
+    data_dir: str | None,
+    *,
+    like: Plan | None = None,
+    watch: Watch | None = None,
+    devices: Wanted = None,
+) -> Plan:
     """Load the data and build the space, refusing what cannot work.
 
     Args:
         config: the request.
         data_dir: folder of downloaded data sets.
-        like: another plan on the same data, which are then not loaded again.
+        like: another plan on the same data and devices; the data are then not loaded again.
         watch: says what is known of an architecture; goes into the metrics of each epoch and into the result.
+        devices: how many devices of each process divide the minibatches: a number, `all`, or `None` for one.
 
     Raises:
         UserError: for data, settings or a genotype that do not fit each other.
     """
     if like is not None and like.config.data == config.data:
-        dataset, images = like.dataset, like.images
+        dataset, images, placed = like.dataset, like.images, like.devices
     else:
-        dataset = load(config.data, data_dir)
-        images = DeviceData(jnp.asarray(dataset.x_train), jnp.asarray(dataset.y_train))
+        dataset, placed = load(config.data, data_dir), choose(devices)
+        images = placed.everywhere(DeviceData(jnp.asarray(dataset.x_train), jnp.asarray(dataset.y_train)))
     module = plugins.find(plugins.SPACES, "space", config.space)
     space = module.space(classes=len(dataset.classes), **settings.group(config.values, "space"))
     space.check(dataset.image_shape)
@@ -91,10 +102,12 @@ def plan(config: Config, data_dir: str | None, *, like: Plan | None = None, watc
             SearchSettings(**settings.group(config.values, "search", SearchSettings)),
             jax.random.fold_in(key, 0),
             watch,
+            placed,
         )
     if train_settings.epochs:
+        placed.check("retrain.batch_size", train_settings.batch_size)
         _check_training(config, space, dataset, train_settings)
-    return Plan(config, dataset, images, space, search, key, watch)
+    return Plan(config, dataset, images, space, search, key, watch, placed)
 
 
 def _check_training(config: Config, space: SearchSpace, dataset: Dataset, train_settings: TrainSettings) -> None:
@@ -115,8 +128,10 @@ def _check_training(config: Config, space: SearchSpace, dataset: Dataset, train_
 
 def start(plan: Plan, path: Path, overwrite: bool, command: str) -> RunDirectory:
     """Make the run directory and write down what the run is."""
-    run = RunDirectory.create(path, overwrite)
     dataset = plan.dataset
+    processes.check_same("request", plan.config.to_json())
+    processes.check_same("data set", fingerprint(dataset))
+    run = RunDirectory.create(path, overwrite)
     run.write(
         CONFIG,
         {
@@ -131,6 +146,7 @@ def start(plan: Plan, path: Path, overwrite: bool, command: str) -> RunDirectory
                 "shape": list(dataset.image_shape),
                 "fingerprint": fingerprint(dataset),
             },
+            "devices": {"count": plan.devices.count, "processes": jax.process_count()},
             "environment": describe(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
@@ -143,9 +159,15 @@ class Misaligned(UserError):
 
 
 def reopen(
-    path: Path, data_dir: str | None, screen: Screen, *, like: Plan | None = None, watch: Watch | None = None
+    path: Path,
+    data_dir: str | None,
+    screen: Screen,
+    *,
+    like: Plan | None = None,
+    watch: Watch | None = None,
+    devices: Wanted = None,
 ) -> tuple[RunDirectory, Plan]:
-    """Open a run to continue it; arguments as for `plan`.
+    """Open a run to continue it; arguments as for `plan`, but where `devices` is `None` the run keeps its number.
 
     Raises:
         UserError: if its data set is not the one that it began with.
@@ -156,16 +178,25 @@ def reopen(
         data, before = written["data"], written["environment"]
         config = Config.from_json({**written, "data": data["name"]})
         expected = data["fingerprint"]
+        count = written.get("devices", {"count": 1})["count"]
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{str(path / CONFIG)!r} is damaged ({type(error).__name__}: {error}): start a new run"
         ) from None
-    planned = plan(config, data_dir, like=like, watch=watch)
-    if fingerprint(planned.dataset) != expected:
-        raise UserError(
-            f"the data set {config.data!r} differs from the one that {str(path)!r} began with: give the same data, or "
-            f"start a new run"
-        )
+    wanted = max(1, count // jax.process_count()) if devices is None else devices
+
+    def plan_again() -> Plan:
+        planned = plan(config, data_dir, like=like, watch=watch, devices=wanted)
+        if fingerprint(planned.dataset) != expected:
+            raise UserError(
+                f"the data set {config.data!r} differs from the one that {str(path)!r} began with: give the same "
+                f"data, or start a new run"
+            )
+        return planned
+
+    planned = processes.all_do(plan_again)
+    if planned.devices.count != count:
+        screen.say(f"began on {_devices(count)}, goes on with {planned.devices.count}: the same numbers up to rounding")
     now = describe()
     changed = [name for name in ("jax", "jaxlib", "device", "cpu") if now[name] != before.get(name)]
     if changed:
@@ -181,7 +212,7 @@ def execute(run: RunDirectory, plan: Plan, screen: Screen, stop: Stop) -> dict[s
         Diverged: if a loss became NaN or infinite.
         UserError: if files cannot be written.
     """
-    progress = run.read(PROGRESS) if (run.path / PROGRESS).exists() else {}
+    progress = run.read(PROGRESS) if run.has(PROGRESS) else {}
     result: dict[str, Any] = {
         "schema": RESULT_SCHEMA,
         "space": plan.config.space,
@@ -238,9 +269,10 @@ def search_all(runs: Sequence[tuple[RunDirectory, Plan]], screen: Screen, stop: 
         failures.append(finished if isinstance(finished, Diverged) else None)
         if isinstance(finished, Diverged):
             continue
-        progress = lane.run.read(PROGRESS) if (lane.run.path / PROGRESS).exists() else {}
+        progress = lane.run.read(PROGRESS) if lane.run.has(PROGRESS) else {}
         outcome = {**searching.outcome(phase, finished), "together": len(lanes)}
-        lane.run.write(PROGRESS, {**progress, "search": outcome, "genotype": search.select(finished.state).to_json()})
+        found = search.select(phase.devices.here(finished.state))
+        lane.run.write(PROGRESS, {**progress, "search": outcome, "genotype": found.to_json()})
     return failures
 
 
@@ -288,6 +320,7 @@ def _trained(
             plan.images,
             train_settings,
             jax.random.fold_in(plan.key, 1),
+            plan.devices,
         )
         finished = run_phase(prepared.phase, run, screen, stop)
         if name == "retrain":
@@ -295,6 +328,10 @@ def _trained(
         progress[name] = retrain.outcome(prepared, finished, plan.dataset, train_settings.epochs)
         run.write(PROGRESS, progress)
     return dict(progress[name])
+
+
+def _devices(count: int) -> str:
+    return "1 device" if count == 1 else f"{count} devices"
 
 
 def _train_settings(config: Config) -> TrainSettings:

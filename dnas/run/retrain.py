@@ -10,6 +10,7 @@ import numpy as np
 from dnas.chunks import DeviceData, Source, evaluation, train_chunk
 from dnas.data.dataset import Augment, Dataset
 from dnas.data.sampling import steps_per_epoch
+from dnas.devices import ONE, Devices
 from dnas.errors import UserError
 from dnas.optimizers import clipped_sgd, cosine_by_epoch
 from dnas.run.loop import Finished, Phase, run_once
@@ -108,11 +109,13 @@ def retraining(
     images: DeviceData,
     settings: TrainSettings,
     key: PRNGKey,
+    devices: Devices = ONE,
 ) -> Retraining:
-    """Prepare the training of `network` on all training images of `dataset`, which are `images` on the device."""
+    """Prepare the training of `network` on all training images of `dataset`, which are `images` on the devices."""
     size = len(dataset.x_train)
     if settings.batch_size > size:
         raise UserError(f"retrain.batch_size is {settings.batch_size}, but there are only {size} training images")
+    devices.check("retrain.batch_size", settings.batch_size)
     per_epoch = steps_per_epoch(size, settings.batch_size)
 
     def drop_path(step: Array) -> Array:
@@ -127,12 +130,13 @@ def retraining(
         auxiliary_weight=settings.auxiliary_weight,
     )
     augment = choose(dataset.augment, settings.crop_padding, settings.flip, settings.cutout)
-    source = Source(size, settings.batch_size, augment, dataset.mean, dataset.std)
+    source = Source(size, settings.batch_size, augment, dataset.mean, dataset.std, devices.divided)
     chunk = train_chunk(training, source, per_epoch, chunk_length("retrain", settings.chunk_steps, per_epoch))
     key_init, key_run = jax.random.split(key)
     example = jnp.zeros((2, *dataset.image_shape))
-    test = DeviceData(jnp.asarray(dataset.x_test), jnp.asarray(dataset.y_test))
-    count = jax.jit(evaluation(training.predict, dataset, min(250, len(dataset.y_test))))
+    test = devices.everywhere(DeviceData(jnp.asarray(dataset.x_test), jnp.asarray(dataset.y_test)))
+    at_once = -(-min(250, len(dataset.y_test)) // devices.count) * devices.count
+    count = devices.jit(evaluation(training.predict, dataset, at_once, devices.divided))
 
     def test_accuracy(state: TrainState) -> float:
         return int(count(state, test)) / len(dataset.y_test)
@@ -149,10 +153,11 @@ def retraining(
         epochs=settings.epochs,
         chunk=chunk,
         init=lambda: run_once(training.init, key_init, example),
-        arguments=(key_run, images),
+        arguments=(devices.everywhere(key_run), images),
         images_per_step=settings.batch_size,
         checkpoint_epochs=settings.checkpoint_epochs,
         record=record,
+        devices=devices,
     )
     return Retraining(phase, network, training, test_accuracy)
 

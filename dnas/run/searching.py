@@ -11,6 +11,7 @@ import numpy as np
 from dnas.chunks import DeviceData, Source, search_chunk
 from dnas.data.dataset import Dataset
 from dnas.data.sampling import split, steps_per_epoch
+from dnas.devices import ONE, Devices
 from dnas.errors import UserError
 from dnas.genotype import Genotype
 from dnas.run.loop import Finished, Phase, run_once
@@ -56,6 +57,7 @@ def searching(
     settings: SearchSettings,
     key: PRNGKey,
     watch: Watch | None = None,
+    devices: Devices = ONE,
 ) -> tuple[Search, Phase]:
     """Prepare a search.
 
@@ -63,10 +65,11 @@ def searching(
         make: `(steps_per_epoch) -> Search`.
         epochs: epochs of the search.
         dataset: what is searched on; its training part is divided in two.
-        images: that training part on the device.
+        images: that training part on the devices.
         settings: how.
         key: makes the split, the initial state and all minibatches.
         watch: gives further entries of each epoch's line in the metrics.
+        devices: what divides the minibatches.
     """
     key_split, key_init, key_run = jax.random.split(key, 3)
     if not 0 < settings.train_share < 1:
@@ -78,15 +81,19 @@ def searching(
             f"search.batch_size is {settings.batch_size}, but the images are split into {sizes[0]} for the weights "
             f"and {sizes[1]} for the architecture: choose a smaller batch"
         )
+    devices.check("search.batch_size", settings.batch_size)
     per_epoch = steps_per_epoch(sizes[0], settings.batch_size)
     search = make(per_epoch)
     augment = choose(dataset.augment, settings.crop_padding, settings.flip, settings.cutout)
-    train, valid = (Source(size, settings.batch_size, augment, dataset.mean, dataset.std) for size in sizes)
+    train, valid = (
+        Source(size, settings.batch_size, augment, dataset.mean, dataset.std, devices.divided) for size in sizes
+    )
     chunk = search_chunk(search, train, valid, per_epoch, chunk_length("search", settings.chunk_steps, per_epoch))
     example = jnp.zeros((2, *dataset.image_shape))
 
     def record(state: SearchState, epoch: int) -> dict[str, Any]:
         del epoch
+        state = devices.here(state)
         weights = {name: np.asarray(rows) for name, rows in jax.device_get(search.weights(state)).items()}
         alpha = jax.device_get(state.alpha)
         genotype = search.select(state)
@@ -104,11 +111,12 @@ def searching(
         epochs=epochs,
         chunk=chunk,
         init=lambda: run_once(search.init, key_init, example),
-        arguments=(key_run, images, *rows),
+        arguments=(devices.everywhere(key_run), images, *devices.everywhere(rows)),
         images_per_step=2 * settings.batch_size,
         checkpoint_epochs=settings.checkpoint_epochs,
         record=record,
         tell=_tell if watch else None,
+        devices=devices,
     )
 
 

@@ -1,7 +1,6 @@
 """An interrupted run ends in the same bits as an unbroken one, in search and in retraining."""
 
 import json
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,43 +10,20 @@ import numpy as np
 import pytest
 
 from dnas.errors import UserError
-from dnas.run import config, pipeline
+from dnas.run import pipeline
 from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
 from dnas.run.interrupt import Interrupted, Stop
 from dnas.run.loop import Diverged, Finished, Phase, run_phase
 
 SEARCH_STEPS, RETRAIN_STEPS = 9, 15
-
-
-class StopAfter(Stop):
-    """Asks to stop once `chunks` chunks are done, like a user with good timing."""
-
-    def __init__(self, chunks: int) -> None:
-        super().__init__()
-        self.left = chunks
-
-    @property
-    def requested(self) -> bool:
-        self.left -= 1
-        if self.left == 0:
-            self.signum = signal.SIGTERM
-        return self.signum is not None
+PlanOf = Callable[..., pipeline.Plan]
+StopAfter = Callable[[int], Stop]
 
 
 @pytest.fixture(scope="module")
-def planned(images: Path, tiny: tuple[str, ...]) -> pipeline.Plan:
-    request = config.make(
-        config.SEARCH,
-        space="darts",
-        method="darts",
-        preset="tiny",
-        data=f"npz:{images}",
-        seed=3,
-        baseline=1,
-        assignments=tiny,
-    )
-    return pipeline.plan(request, None)
+def planned(plan_of: PlanOf, tiny: tuple[str, ...]) -> pipeline.Plan:
+    return plan_of("darts", 3, tiny, baseline=1)
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +55,13 @@ def lasting(path: Path, name: str) -> Any:
     return clean([json.loads(line) for line in text.splitlines()] if name.endswith("l") else json.loads(text))
 
 
-def finish(planned: pipeline.Plan, path: Path, chunks: int) -> list[int]:
+def finish(planned: pipeline.Plan, path: Path, stop_after: StopAfter, chunks: int) -> list[int]:
     """Run in pieces of `chunks` chunks until the run is complete; return how many phases were done at each stop."""
     run = pipeline.start(planned, path, False, "dnas search")
     stops = []
     for _ in range(100):
         try:
-            pipeline.execute(run, planned, Screen(), StopAfter(chunks))
+            pipeline.execute(run, planned, Screen(), stop_after(chunks))
         except Interrupted as stop:
             assert stop.code == 143
             progress = run.path / "progress.json"
@@ -97,9 +73,9 @@ def finish(planned: pipeline.Plan, path: Path, chunks: int) -> list[int]:
 
 
 def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
-    planned: pipeline.Plan, unbroken: Path, tmp_path: Path
+    planned: pipeline.Plan, unbroken: Path, stop_after: StopAfter, tmp_path: Path
 ) -> None:
-    stops = finish(planned, tmp_path / "run", 4)
+    stops = finish(planned, tmp_path / "run", stop_after, 4)
     assert {0, 1} <= set(stops), "stopped in search and in retraining"
     for name in ("genotype.json", "metrics.jsonl", "result.json"):
         assert lasting(tmp_path / "run", name) == lasting(unbroken, name)
@@ -131,19 +107,10 @@ def run_search(planned: pipeline.Plan, path: Path, change: Callable[[Phase], Pha
 
 
 def test_whole_epochs_and_small_chunks_take_the_same_steps(
-    planned: pipeline.Plan, tiny: tuple[str, ...], tmp_path: Path
+    planned: pipeline.Plan, plan_of: PlanOf, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
-    whole = config.make(
-        config.SEARCH,
-        space="darts",
-        method="darts",
-        preset="tiny",
-        data=planned.config.data,
-        seed=3,
-        baseline=1,
-        assignments=(*tiny, "search.chunk_steps=0"),
-    )
-    epochs = run_search(pipeline.plan(whole, None), tmp_path / "epochs").state
+    whole = plan_of("darts", 3, (*tiny, "search.chunk_steps=0"), baseline=1)
+    epochs = run_search(whole, tmp_path / "epochs").state
     chunks = run_search(planned, tmp_path / "chunks").state
     for one, other in zip(jax.tree.leaves(epochs.params), jax.tree.leaves(chunks.params), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dnas.run import config, pipeline
+from dnas.run import pipeline
 from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
 from dnas.run.interrupt import Interrupted, Stop
@@ -29,40 +29,10 @@ STEPS = 6
 Make = Callable[[Sequence[int], str], list[Lane]]
 
 
-class StopAtOnce(Stop):
-    """Asks to stop after the first chunk of work."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = 0
-
-    @property
-    def requested(self) -> bool:
-        self.seen += 1
-        self.signum = 15
-        return True
-
-    def check(self) -> None:
-        if self.seen:
-            super().check()
-
-
 @pytest.fixture(scope="module")
-def plans(images: Path) -> list[pipeline.Plan]:
-    made: list[pipeline.Plan] = []
-    for seed in (1, 2):
-        request = config.make(
-            config.SEARCH,
-            space="nasbench201",
-            method="darts",
-            preset="tiny",
-            data=f"npz:{images}",
-            seed=seed,
-            baseline=None,
-            assignments=SMALL,
-        )
-        made.append(pipeline.plan(request, None, like=made[0] if made else None))
-    return made
+def plans(plan_of: Callable[..., pipeline.Plan]) -> list[pipeline.Plan]:
+    first = plan_of("nasbench201", 1, SMALL)
+    return [first, plan_of("nasbench201", 2, SMALL, like=first)]
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +84,11 @@ def test_seeds_do_not_share_what_is_random(both: tuple[list[Lane], list[Finished
 
 
 def test_stopped_together_and_continued_is_bit_for_bit_unbroken(
-    both: tuple[list[Lane], list[Finished]], make: Make
+    both: tuple[list[Lane], list[Finished]], make: Make, stop_after: Callable[[int], Stop]
 ) -> None:
     lanes = make((0, 1), "stopped")
     with pytest.raises(Interrupted):
-        run_phases(lanes, Screen(), StopAtOnce())
+        run_phases(lanes, Screen(), stop_after(1))
     assert {tuple(lane.checkpoints().steps()) for lane in lanes} == {(2,)}
     assert align(lanes)
     for own, again in zip(both[1], finished(run_phases(lanes, Screen(), Stop())), strict=True):
