@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import NamedSharding
 
 from dnas.data.augment import augment, normalise
 from dnas.data.dataset import Augment, Dataset
 from dnas.data.sampling import epoch_batches, random_batch
-from dnas.devices.mesh import divide, share
+from dnas.devices.mesh import ONE, Devices
 from dnas.train import Training
 from dnas.types import Array, Batch, Batches, PRNGKey, Search
 
@@ -39,7 +38,7 @@ class Source(NamedTuple):
         augment: random augmentation.
         mean: per channel, of pixels divided by 255.
         std: per channel.
-        divided: how the first axis of a minibatch is divided among devices; `None` for one device.
+        devices: what divides each minibatch.
     """
 
     size: int
@@ -47,13 +46,13 @@ class Source(NamedTuple):
     augment: Augment
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    divided: NamedSharding | None = None
+    devices: Devices = ONE
 
     def batch(self, key: PRNGKey, data: DeviceData, rows: Array) -> Batch:
         """Gather and augment the images at `rows`."""
-        rows = share(rows, self.divided)
+        rows = self.devices.share(rows)
         x = augment(key, data.x[rows], self.mean, self.std, **self.augment._asdict())
-        return divide(Batch(x, data.y[rows]), self.divided)
+        return self.devices.divide(Batch(x, data.y[rows]))
 
 
 class Chunk(NamedTuple):
@@ -148,7 +147,7 @@ def all_finite(tree: Any) -> Array:
 
 
 def evaluation(
-    predict: Callable[[Any, Array], Array], dataset: Dataset, batch_size: int, divided: NamedSharding | None = None
+    predict: Callable[[Any, Array], Array], dataset: Dataset, batch_size: int, devices: Devices = ONE
 ) -> Callable[..., Array]:
     """Return `(state, data) -> number of correct predictions` over all of `data`, whose length is static.
 
@@ -156,7 +155,7 @@ def evaluation(
         predict: `(state, x) -> logits` for normalised images.
         dataset: gives mean and standard deviation.
         batch_size: images at a time; the last batch is filled up and the filling not counted.
-        divided: how each batch is divided among devices, whose number divides `batch_size`.
+        devices: what divides each batch; their number must divide `batch_size`.
     """
 
     def correct(state: Any, data: DeviceData) -> Array:
@@ -164,7 +163,7 @@ def evaluation(
         steps = -(-size // batch_size)
 
         def count(rows: Array) -> Array:
-            rows = share(rows, divided)
+            rows = devices.share(rows)
             x = normalise(data.x[rows % size], dataset.mean, dataset.std)
             hits = jnp.argmax(predict(state, x), axis=-1) == data.y[rows % size]
             return jnp.sum(hits & (rows < size))

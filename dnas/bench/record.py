@@ -52,7 +52,7 @@ def measurement(
         part: which of the point's programs it is.
         program: `OURS`, with the settings that make it a variant.
         images: images that go through the network in a call.
-        macs: multiply-adds of a call.
+        macs: multiply-adds of a call, with those that it repeats instead of keeping their results.
         cold: preparing it with an empty persistent cache, if measured.
         warm: the same once the cache holds it.
         temporary_bytes: peak of temporary memory.

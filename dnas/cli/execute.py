@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jax
 from rich.console import Console
 from rich.table import Table
 
@@ -42,6 +43,8 @@ def execute(
                 planned = processes.all_do(lambda: pipeline.plan(config, data_dir, devices=where.wanted()))
                 run = pipeline.start(planned, path, overwrite, command_line())
                 screen.say(f"run directory: {run.path}")
+            if planned.devices.count < jax.device_count():
+                screen.say(f"runs on {planned.devices.count} of {jax.device_count()} devices; --devices all takes all")
             result, page = _finish(run, planned, screen, stop, options)
     except Exception as error:
         if processes.broken(error):

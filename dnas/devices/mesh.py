@@ -39,11 +39,6 @@ class Devices:
         return 1 if self.mesh is None else self.mesh.size
 
     @property
-    def divided(self) -> NamedSharding | None:
-        """Sharding of arrays whose first axis is the minibatch; `None` on one device."""
-        return None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec(AXIS))
-
-    @property
     def whole(self) -> NamedSharding | None:
         """Sharding of arrays of which every device holds a copy; `None` on one device."""
         return None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec())
@@ -65,6 +60,17 @@ class Devices:
         """Return this process's first copy of replicated arrays, for work outside the common program."""
         return tree if self.mesh is None else jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
 
+    def divide(self, tree: Tree) -> Tree:
+        """Inside `jit`, divide the first axis of every array, the minibatch, among the devices."""
+        if self.mesh is None:
+            return tree
+        return jax.lax.with_sharding_constraint(tree, NamedSharding(self.mesh, PartitionSpec(AXIS)))
+
+    def share(self, tree: Tree) -> Tree:
+        """Inside `jit`, as `divide` for what every device computes as a whole, to take its own part of it."""
+        # Without the first constraint the compiler would divide also what leads up to it: random orders and the like.
+        return tree if self.mesh is None else self.divide(jax.lax.with_sharding_constraint(tree, self.whole))
+
     def jit(self, function: Callable[..., Any], **options: Any) -> Any:
         """Return `jax.jit(function, **options)`, its results whole on every device."""
         if self.mesh is not None:
@@ -74,20 +80,6 @@ class Devices:
 
 ONE = Devices()
 """JAX's default device."""
-
-
-def divide(tree: Tree, divided: NamedSharding | None) -> Tree:
-    """Inside `jit`, divide the first axis of every array among devices; `None` changes nothing."""
-    return tree if divided is None else jax.lax.with_sharding_constraint(tree, divided)
-
-
-def share(tree: Tree, divided: NamedSharding | None) -> Tree:
-    """Inside `jit`, as `divide` for what every device computes as a whole and then takes its own part of."""
-    if divided is None:
-        return tree
-    # Else the compiler would divide what leads up to it too, and that is random order and the like.
-    whole = NamedSharding(divided.mesh, PartitionSpec())
-    return divide(jax.lax.with_sharding_constraint(tree, whole), divided)
 
 
 def choose(wanted: Wanted = None) -> Devices:

@@ -167,7 +167,7 @@ def reopen(
     watch: Watch | None = None,
     devices: Wanted = None,
 ) -> tuple[RunDirectory, Plan]:
-    """Open a run to continue it; arguments as for `plan`, but where `devices` is `None` the run keeps its number.
+    """Open a run to continue it; arguments as for `plan`, where `None` keeps the run's number of devices if it can.
 
     Raises:
         UserError: if its data set is not the one that it began with.
@@ -183,10 +183,10 @@ def reopen(
         raise UserError(
             f"{str(path / CONFIG)!r} is damaged ({type(error).__name__}: {error}): start a new run"
         ) from None
-    wanted = max(1, count // jax.process_count()) if devices is None else devices
+    own = min(max(1, count // jax.process_count()), jax.local_device_count()) if devices is None else devices
 
     def plan_again() -> Plan:
-        planned = plan(config, data_dir, like=like, watch=watch, devices=wanted)
+        planned = plan(config, data_dir, like=like, watch=watch, devices=own)
         if fingerprint(planned.dataset) != expected:
             raise UserError(
                 f"the data set {config.data!r} differs from the one that {str(path)!r} began with: give the same "

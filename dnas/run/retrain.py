@@ -130,13 +130,13 @@ def retraining(
         auxiliary_weight=settings.auxiliary_weight,
     )
     augment = choose(dataset.augment, settings.crop_padding, settings.flip, settings.cutout)
-    source = Source(size, settings.batch_size, augment, dataset.mean, dataset.std, devices.divided)
+    source = Source(size, settings.batch_size, augment, dataset.mean, dataset.std, devices)
     chunk = train_chunk(training, source, per_epoch, chunk_length("retrain", settings.chunk_steps, per_epoch))
     key_init, key_run = jax.random.split(key)
     example = jnp.zeros((2, *dataset.image_shape))
     test = devices.everywhere(DeviceData(jnp.asarray(dataset.x_test), jnp.asarray(dataset.y_test)))
     at_once = -(-min(250, len(dataset.y_test)) // devices.count) * devices.count
-    count = devices.jit(evaluation(training.predict, dataset, at_once, devices.divided))
+    count = devices.jit(evaluation(training.predict, dataset, at_once, devices))
 
     def test_accuracy(state: TrainState) -> float:
         return int(count(state, test)) / len(dataset.y_test)

@@ -85,9 +85,7 @@ def searching(
     per_epoch = steps_per_epoch(sizes[0], settings.batch_size)
     search = make(per_epoch)
     augment = choose(dataset.augment, settings.crop_padding, settings.flip, settings.cutout)
-    train, valid = (
-        Source(size, settings.batch_size, augment, dataset.mean, dataset.std, devices.divided) for size in sizes
-    )
+    train, valid = (Source(size, settings.batch_size, augment, dataset.mean, dataset.std, devices) for size in sizes)
     chunk = search_chunk(search, train, valid, per_epoch, chunk_length("search", settings.chunk_steps, per_epoch))
     example = jnp.zeros((2, *dataset.image_shape))
 

@@ -91,7 +91,9 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert "H100" in text
 
 
-def test_a_small_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_small_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    # Parallel test processes claim a terminal of 80 letters, in which names are broken.
+    monkeypatch.setenv("COLUMNS", "200")
     out = tmp_path / "out"
     words = ["--variant", "space.dtype=bfloat16", "--no-preparation", "--out", str(out)]
     assert run(*TINY, *FAST, *words) == 0

@@ -67,8 +67,10 @@ def test_a_supernet_counts_its_closed_form(
 ) -> None:
     case, (forward, stem) = build(tiny_point(name)), closed_form
     assert counted(case, FORWARD) == BATCH * forward
-    # Backwards every layer costs two more of itself, but nothing asks for the gradient of the images.
-    assert counted(case, GRADIENT) == BATCH * (3 * forward - stem)
+    # Backwards every layer costs two more of itself, but nothing asks for the gradient of the images. A supernet may
+    # compute its operations once more instead of keeping what they need.
+    least = BATCH * (3 * forward - stem)
+    assert least <= counted(case, GRADIENT) <= least + BATCH * (forward - stem)
 
 
 def test_a_step_is_two_gradients_less_what_alpha_does_not_need(tiny_point: Callable[..., Any]) -> None:

@@ -17,7 +17,6 @@ from jax import lax
 
 import dnas
 from dnas.devices import choose, traffic
-from dnas.devices.mesh import divide
 from dnas.errors import UserError
 from dnas.run import config, pipeline
 from dnas.run.console import Screen
@@ -28,12 +27,15 @@ from search_spaces import darts
 
 
 class AtOnce(Stop):
-    """Asks to stop after the first chunk."""
+    """Asks to stop after the first epoch."""
 
-    @property
-    def requested(self) -> bool:
-        self.signum = 15
-        return True
+    checks = 0
+
+    def check(self) -> None:
+        # The first two are before and after compiling.
+        self.checks += 1
+        self.signum = 15 if self.checks == 3 else None
+        super().check()
 
 
 def main(folder: Path, data: str, settings: list[str]) -> None:
@@ -116,7 +118,7 @@ def count_loop() -> dict[str, Any]:
     devices = choose("all")
 
     def program(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        x = divide(x, devices.divided)
+        x = devices.divide(x)
         total = lax.fori_loop(0, 10, lambda i, total: total + jnp.sin(x * i + total[0]).sum(axis=0), jnp.zeros(3))
         return total, x.max()
 
@@ -145,7 +147,7 @@ def count_step(batch_size: int) -> dict[str, Any]:
     )
 
     def step(state: Any, batches: dnas.Batches) -> Any:
-        return search.step(state, divide(batches, devices.divided))
+        return search.step(state, devices.divide(batches))
 
     program = devices.jit(step).lower(state, dnas.Batches(batch, batch))
     sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(getattr(state, name))) for name in ("params", "stats")}

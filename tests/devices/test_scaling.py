@@ -1,13 +1,20 @@
-"""The paper's arithmetic: closed forms of the ring and the tree."""
+"""The paper's arithmetic: closed forms of the ring and the tree, and the table that is made with it."""
 
+import json
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from dnas.devices import Traffic
 from dnas.devices.scaling import Network, communication
 
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "experiments" / "results" / "scaling"
 SENT = Traffic(Counter({"all-reduce": 8_000_000}), 100)
 NETWORK = Network(per_host=4, inside=2e9, between=1e9, start=1e-5, hop=1e-6)
 
@@ -34,3 +41,17 @@ def test_bytes_are_bounded_and_messages_grow_with_the_logarithm() -> None:
     assert all(cost.bytes < 2 * 8e6 / 1e9 for cost in costs)
     steps = [later.messages - sooner.messages for sooner, later in pairwise(costs)]
     assert steps == pytest.approx([100 * 2 * 1e-6] * len(steps))
+
+
+def test_the_table_in_the_project_is_what_its_counts_give(tmp_path: Path) -> None:
+    shutil.copy(RESULTS / "scaling.json", tmp_path)
+    subprocess.run([sys.executable, ROOT / "scripts" / "scaling", tmp_path, "--again"], check=True, capture_output=True)
+    for name in ("scaling.json", "scaling.md"):
+        assert (tmp_path / name).read_text() == (RESULTS / name).read_text()
+
+
+def test_the_counts_in_the_project_are_gradients_and_batch_statistics() -> None:
+    for counted in json.loads((RESULTS / "scaling.json").read_text())["counted"].values():
+        least = counted["params"] + 4 * counted["stats"]
+        assert counted["bytes"].keys() == {"all-reduce"}
+        assert least < counted["bytes"]["all-reduce"] / 4 < 1.005 * (least + 2 * counted["stats"])
