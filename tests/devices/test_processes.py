@@ -1,6 +1,7 @@
 """Two real processes on loopback search together, stop together, lose one of them, and go on to the same numbers."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -12,6 +13,10 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.skipif(
+    "DNAS_TWO_PROCESSES" not in os.environ,
+    reason="takes minutes: set DNAS_TWO_PROCESSES=1 to let two processes search together",
+)
 Pair = list[subprocess.Popen[str]]
 Start = Callable[..., Pair]
 DNAS = "from dnas.cli import main; main()"
