@@ -95,7 +95,8 @@ def compose(
             key_alpha, bilevel, lower, state.alpha, state.hypergradient, batches
         )
         alpha_updates, alpha_opt = alpha_optimizer.update(dict(outer.grads), state.alpha_opt, dict(state.alpha))
-        alpha = optax.apply_updates(dict(state.alpha), alpha_updates)
+        updated = optax.apply_updates(dict(state.alpha), alpha_updates)
+        alpha, relaxation_state = relaxation.advance(key_alpha, state.alpha, updated, state.relaxation)
 
         inner = jax.value_and_grad(bilevel.inner, has_aux=True)
         (train_loss, evaluation), grads = inner(state.params, alpha, outer.evaluation.stats, batches.train, key_weights)
@@ -113,14 +114,14 @@ def compose(
             alpha=alpha,
             weight_opt=weight_opt,
             alpha_opt=alpha_opt,
-            relaxation=relaxation.advance(state.relaxation),
+            relaxation=relaxation_state,
             hypergradient=hypergradient_state,
             key=state.key,
             step=state.step + 1,
         ), info
 
     def weights(state: SearchState) -> Weights:
-        return relaxation.weights(jax.random.fold_in(state.key, state.step), state.alpha, state.relaxation)
+        return relaxation.expected(state.alpha, state.relaxation)
 
     def predict(state: SearchState, x: Array) -> Array:
         return space.apply(Variables(state.params, state.stats), weights(state), x, train=False)[0]

@@ -41,9 +41,26 @@ class Group(NamedTuple):
 
 Spec = Mapping[str, Group]
 Alpha = Mapping[str, Array]
-"""Architecture parameters: one `(edges, ops)` float32 array for each group."""
+"""Architecture parameters, float32: one `(edges, ops)` array under the name of each group; a relaxation may add others,
+such as one weight for each edge, under names of its own."""
 Weights = Mapping[str, Array]
-"""Operation weights after relaxation: same shapes as `Alpha`."""
+"""Operation weights after relaxation: one `(edges, ops)` array for each group."""
+
+
+class Paths(NamedTuple):
+    """Operation weights of which a supernet computes only some; the others count as absent, whatever they weigh.
+
+    Attributes:
+        weights: `(edges, ops)` operation weights.
+        active: `(edges, P)` int32, the columns of the P operations that are computed on each edge, all different.
+    """
+
+    weights: Array
+    active: Array
+
+
+Mixture = Mapping[str, Array | Paths]
+"""What a supernet mixes: the weights of all operations, or of a few paths, for each group."""
 
 
 class Variables(NamedTuple):
@@ -93,7 +110,7 @@ class SearchSpace(NamedTuple):
         name: the space's name.
         spec: the groups of edges that have architecture parameters.
         init: `(key, x) -> Variables` of the supernet.
-        apply: `(variables, op_weights, x, *, train) -> (logits, Stats)` of the supernet.
+        apply: `(variables, mixture, x, *, train) -> (logits, Stats)` of the supernet.
         build: `(genotype, **settings) -> Network`, the stand-alone derived network.
         inherit: `(genotype, variables) -> Variables`, the supernet's variables that the derived network keeps.
         check: `(shape) -> None`, raises `UserError` for an input shape (H, W, C) that the space cannot take.
@@ -113,13 +130,19 @@ class Relaxation(NamedTuple):
 
     Attributes:
         init: `(key, spec) -> (alpha, state)`.
-        weights: `(key, alpha, state) -> Weights`, differentiable with respect to `alpha`.
-        advance: `(state) -> state`, once a step (temperature, dropout rate, ...).
+        weights: `(key, alpha, state) -> Mixture`, what a supernet computes with in training; differentiable with respect
+            to `alpha`, and random where the relaxation samples.
+        expected: `(alpha, state) -> Weights`, without chance: what a selection rule and a report go by, and what the
+            supernet is evaluated with.
+        advance: `(key, before, after, state) -> (alpha, state)`, once a step: from the architecture parameters before and
+            after their update, and the `key` with which the update's weights were drawn, to those that are kept; the
+            state moves on (temperature, dropout rate, ...).
     """
 
     init: Callable[[PRNGKey, Spec], tuple[Alpha, Any]]
-    weights: Callable[[PRNGKey, Alpha, Any], Weights]
-    advance: Callable[[Any], Any]
+    weights: Callable[[PRNGKey, Alpha, Any], Mixture]
+    expected: Callable[[Alpha, Any], Weights]
+    advance: Callable[[PRNGKey, Alpha, Alpha, Any], tuple[Alpha, Any]]
 
 
 class Batch(NamedTuple):
@@ -189,7 +212,8 @@ class Hypergradient(NamedTuple):
 
     Attributes:
         init: `(params, alpha) -> state`.
-        estimate: `(key, problem, lower, alpha, state, batches) -> (Estimate, state)`.
+        estimate: `(key, problem, lower, alpha, state, batches) -> (Estimate, state)`; every objective is evaluated
+            with `key` itself, so that all see the same sampled weights.
     """
 
     init: Callable[[Params, Alpha], Any]
@@ -230,7 +254,7 @@ class Search(NamedTuple):
         space: the space that is searched.
         init: `(key, x) -> SearchState`; `x` is a `(B, H, W, C)` example input.
         step: `(state, batches) -> (state, SearchInfo)`; pure, works under the caller's `jit`, `scan` and `vmap`.
-        weights: `(state) -> Weights`, the present operation weights.
+        weights: `(state) -> Weights`, the present operation weights, as the relaxation expects them.
         predict: `(state, x) -> logits` of the supernet in evaluation mode.
         select: `(state) -> Genotype`; runs on the host.
     """

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from dnas.types import Alpha, PRNGKey, Relaxation, Spec, Weights
+from dnas.types import Alpha, Mixture, PRNGKey, Relaxation, Spec, Weights
 
 
 def softmax(scale: float = 1e-3) -> Relaxation:
@@ -20,11 +20,16 @@ def softmax(scale: float = 1e-3) -> Relaxation:
             name: scale * jax.random.normal(keys[name], (group.edges, len(group.ops))) for name, group in spec.items()
         }, ()
 
-    def weights(key: PRNGKey, alpha: Alpha, state: Any) -> Weights:
-        del key, state
+    def expected(alpha: Alpha, state: Any) -> Weights:
+        del state
         return {name: jax.nn.softmax(rows, axis=-1) for name, rows in alpha.items()}
 
-    def advance(state: Any) -> Any:
-        return state
+    def weights(key: PRNGKey, alpha: Alpha, state: Any) -> Mixture:
+        del key
+        return expected(alpha, state)
 
-    return Relaxation(init, weights, advance)
+    def advance(key: PRNGKey, before: Alpha, after: Alpha, state: Any) -> tuple[Alpha, Any]:
+        del key, before
+        return after, state
+
+    return Relaxation(init, weights, expected, advance)
