@@ -130,13 +130,13 @@ class Relaxation(NamedTuple):
 
     Attributes:
         init: `(key, spec) -> (alpha, state)`.
-        weights: `(key, alpha, state) -> Mixture`, what a supernet computes with in training; differentiable with respect
-            to `alpha`, and random where the relaxation samples.
+        weights: `(key, alpha, state) -> Mixture`, what a supernet computes with in training; differentiable with
+            respect to `alpha`, and random where the relaxation samples.
         expected: `(alpha, state) -> Weights`, without chance: what a selection rule and a report go by, and what the
             supernet is evaluated with.
-        advance: `(key, before, after, state) -> (alpha, state)`, once a step: from the architecture parameters before and
-            after their update, and the `key` with which the update's weights were drawn, to those that are kept; the
-            state moves on (temperature, dropout rate, ...).
+        advance: `(key, before, after, state) -> (alpha, state)`, once a step: from the architecture parameters before
+            and after their update, and the `key` with which the update's weights were drawn, to those that are kept;
+            the state moves on (temperature, dropout rate, ...).
     """
 
     init: Callable[[PRNGKey, Spec], tuple[Alpha, Any]]
