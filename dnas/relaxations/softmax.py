@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import jax
-
+from dnas.relaxations._alpha import normal, softmaxes
 from dnas.types import Alpha, Mixture, PRNGKey, Relaxation, Spec, Weights
 
 
@@ -15,14 +14,11 @@ def softmax(scale: float = 1e-3) -> Relaxation:
     """
 
     def init(key: PRNGKey, spec: Spec) -> tuple[Alpha, Any]:
-        keys = dict(zip(spec, jax.random.split(key, len(spec)), strict=True))
-        return {
-            name: scale * jax.random.normal(keys[name], (group.edges, len(group.ops))) for name, group in spec.items()
-        }, ()
+        return normal(key, spec, scale), ()
 
     def expected(alpha: Alpha, state: Any) -> Weights:
         del state
-        return {name: jax.nn.softmax(rows, axis=-1) for name, rows in alpha.items()}
+        return softmaxes(alpha)
 
     def weights(key: PRNGKey, alpha: Alpha, state: Any) -> Mixture:
         del key
