@@ -9,7 +9,8 @@ import numpy as np
 import optax
 import pytest
 
-from dnas.optimizers import clipped_sgd, cosine_by_epoch, l2_adam
+from dnas.errors import UserError
+from dnas.optimizers import clipped_sgd, cosine_by_epoch, cosine_power_by_epoch, l2_adam, warmup_cosine_by_epoch
 
 Arrays = list[np.ndarray]
 STEPS = 5
@@ -118,3 +119,68 @@ def test_cosine_of_the_paper() -> None:
     assert float(schedule(389)) == pytest.approx(0.025, rel=1e-6)
     assert float(schedule(25 * 390)) == pytest.approx(0.013, rel=1e-6)
     assert float(schedule(50 * 390 - 1)) == pytest.approx(0.001 + 0.012 * (1 + math.cos(math.pi * 49 / 50)), rel=1e-5)
+
+
+def by_epoch(schedule: optax.Schedule, epochs: int, steps: int = 3) -> np.ndarray:
+    """Return a schedule's values of each epoch, which are constant within it, and of two epochs more."""
+    values = np.array(jax.jit(jax.vmap(schedule))(jnp.arange((epochs + 2) * steps))).reshape(epochs + 2, steps)
+    assert values.dtype == np.float32
+    assert (values == values[:, :1]).all()
+    return values[:, 0]
+
+
+@pytest.mark.parametrize("power", [1.0, 1.5, 2.0, 10.0])
+@pytest.mark.parametrize("epochs", [2, 5, 50])
+def test_cosine_power(epochs: int, power: float) -> None:
+    peak, floor = 0.025, 1e-4
+    values = by_epoch(cosine_power_by_epoch(peak, floor, epochs, 3, power), epochs)
+    # As the paper's code has it: the curve is scaled to its own range, t from 1.
+    curve = np.array([(1 + math.cos(math.pi * t / epochs)) / 2 for t in range(1, epochs + 1)])
+    curve = curve if power == 1 else power ** (curve + 1)
+    curve = (curve - curve.min()) / (curve.max() - curve.min())
+    np.testing.assert_allclose(values[:epochs], floor + curve * (peak - floor), rtol=1e-5, atol=1e-9)
+    assert values[0] == np.float32(peak)
+    np.testing.assert_allclose(values[epochs - 1 :], floor, rtol=1e-5)
+    assert (np.diff(values[:epochs]) < 0).all()
+
+
+def test_cosine_power_of_order_one_is_the_cosine_scaled_to_its_own_range() -> None:
+    plain = by_epoch(cosine_by_epoch(1.0, 0.0, 20, 3), 20)[1:21]
+    scaled = (plain - plain.min()) / (plain.max() - plain.min())
+    np.testing.assert_allclose(by_epoch(cosine_power_by_epoch(1.0, 0.0, 20, 3, 1.0), 20)[:20], scaled, atol=1e-6)
+    # It is the limit of greater orders, and these fall faster.
+    near = by_epoch(cosine_power_by_epoch(1.0, 0.0, 20, 3, 1.0001), 20)[:20]
+    np.testing.assert_allclose(near, scaled, atol=1e-4)
+    steep = by_epoch(cosine_power_by_epoch(1.0, 0.0, 20, 3, 10.0), 20)[:20]
+    assert (steep[1:-1] < scaled[1:-1]).all()
+
+
+def test_cosine_power_after_a_warm_up() -> None:
+    epochs, warmup = 20, 5
+    values = by_epoch(cosine_power_by_epoch(1.2, 0.2, epochs, 3, 2.0, warmup), epochs)
+    np.testing.assert_allclose(values[: warmup + 1], 0.2 + np.arange(1, warmup + 2) / 6, rtol=1e-6)
+    assert values[warmup] == np.float32(1.2)
+    late = np.array([(1 + math.cos(math.pi * t / 15)) / 2 for t in range(2, 16)])
+    np.testing.assert_allclose(values[warmup + 1 : epochs], 0.2 + 2**late - 1, rtol=1e-5)
+    assert values[epochs] == pytest.approx(0.2)
+    assert by_epoch(cosine_power_by_epoch(1.0, 0.1, 1, 3), 1)[0] == 1
+
+
+def test_warm_up_and_cosine_of_pc_darts() -> None:
+    values = by_epoch(warmup_cosine_by_epoch(0.5, 0.0, 50, 3), 50)
+    np.testing.assert_allclose(values[:5], [0.1, 0.2, 0.3, 0.4, 0.5], rtol=1e-6)
+    # The cosine has run on: it does not start again from the peak.
+    np.testing.assert_allclose(values[5:50], by_epoch(cosine_by_epoch(0.5, 0.0, 50, 3), 50)[5:50], rtol=1e-5, atol=1e-8)
+    assert values[5] < 0.49
+    np.testing.assert_allclose(values[50:], 0, atol=1e-9)
+    plain = by_epoch(warmup_cosine_by_epoch(0.5, 0.1, 8, 3, warmup=0), 8)
+    np.testing.assert_allclose(plain, by_epoch(cosine_by_epoch(0.5, 0.1, 8, 3), 8), rtol=1e-5)
+
+
+def test_schedules_that_cannot_be() -> None:
+    with pytest.raises(UserError, match="order of at least 1"):
+        cosine_power_by_epoch(1.0, 0.0, 5, 3, 0.5)
+    with pytest.raises(UserError, match="from 0 to 4 of 5 epochs"):
+        cosine_power_by_epoch(1.0, 0.0, 5, 3, warmup=5)
+    with pytest.raises(UserError, match="from 0 to 5 epochs"):
+        warmup_cosine_by_epoch(1.0, 0.0, 5, 3, warmup=6)
