@@ -7,6 +7,8 @@
 from dnas.errors import UserError
 from dnas.genotype import Cell, Edge, Genotype
 from dnas.methods.darts import darts
+from dnas.methods.gdas import gdas
+from dnas.methods.pc_darts import pc_darts
 from dnas.types import Batch, Batches, Group, Network, Search, SearchInfo, SearchSpace, SearchState
 
 __all__ = [
@@ -23,4 +25,6 @@ __all__ = [
     "SearchState",
     "UserError",
     "darts",
+    "gdas",
+    "pc_darts",
 ]

@@ -32,6 +32,24 @@ def check_ops(ops: tuple[str, ...], known: Iterable[str]) -> None:
         raise UserError(f"space.ops: expected at least one operation beside 'none', got {', '.join(ops) or 'nothing'}")
 
 
+def check_partial_channels(partial_channels: int, channels: int) -> None:
+    """Raise `UserError` unless the channels can be divided into so many equal parts."""
+    at_least_one(**{"space.partial_channels": partial_channels})
+    if channels % partial_channels:
+        raise UserError(
+            f"space.partial_channels={partial_channels}: expected a divisor of space.channels, which are {channels}"
+        )
+
+
+def refuse_partial(partial_channels: int) -> None:
+    """Raise `UserError` if only some channels go through a supernet's operations, for what a network inherits."""
+    if partial_channels > 1:
+        raise UserError(
+            f"a supernet with space.partial_channels={partial_channels} has operations of "
+            f"1/{partial_channels} of the channels, which a derived network cannot inherit: train it from the start"
+        )
+
+
 def dtype(name: str) -> jnp.dtype:
     """Return the type of a computation by its name; `UserError` for an unknown one."""
     if name not in ("float32", "bfloat16"):

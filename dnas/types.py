@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 
+from dnas.errors import UserError
 from dnas.genotype import Genotype
 
 Array = jax.Array
@@ -103,6 +104,13 @@ class Network(NamedTuple):
     workload: Callable[[tuple[int, int, int]], Workload]
 
 
+def _without_settings(**settings: Any) -> Any:
+    raise UserError(
+        f"this search space cannot be rebuilt with {', '.join(settings)}: give its SearchSpace a 'rebuild', or choose a "
+        f"method that needs none"
+    )
+
+
 class SearchSpace(NamedTuple):
     """What may be chosen, and how a network with mixed choices computes.
 
@@ -114,6 +122,7 @@ class SearchSpace(NamedTuple):
         build: `(genotype, **settings) -> Network`, the stand-alone derived network.
         inherit: `(genotype, variables) -> Variables`, the supernet's variables that the derived network keeps.
         check: `(shape) -> None`, raises `UserError` for an input shape (H, W, C) that the space cannot take.
+        rebuild: `(**settings) -> SearchSpace`, the same space with other settings; by default there are none.
     """
 
     name: str
@@ -123,6 +132,7 @@ class SearchSpace(NamedTuple):
     build: Callable[..., Network]
     inherit: Callable[[Genotype, Variables], Variables]
     check: Callable[[tuple[int, int, int]], None]
+    rebuild: Callable[..., "SearchSpace"] = _without_settings
 
 
 class Relaxation(NamedTuple):
@@ -220,6 +230,26 @@ class Hypergradient(NamedTuple):
     estimate: Callable[[PRNGKey, Bilevel, Lower, Alpha, Any, Batches], tuple[Estimate, Any]]
 
 
+Regulariser = Callable[[Alpha, Weights], Array]
+"""What the architecture alone adds to the outer loss: `(alpha, weights) -> scalar`, differentiable with respect to both
+arguments; `weights` are those that the relaxation expects of `alpha`."""
+
+
+class Perturbation(Protocol):
+    """How the operation weights of the inner level are disturbed, so that weights are learned that withstand it."""
+
+    def __call__(self, key: PRNGKey, mixture: Mixture, loss: Callable[[Mixture], Array], step: Array) -> Mixture:
+        """Return a mixture of the same form; no derivative is taken through what this function does.
+
+        Args:
+            key: for its draws only.
+            mixture: what the supernet would mix.
+            loss: the training minibatch's loss of a mixture at the present weights, the supernet in evaluation mode.
+            step: () int32, number of steps taken before this one.
+        """
+        ...
+
+
 Selection = Callable[[SearchSpace, Weights], Genotype]
 """Which discrete architecture is kept, given the operation weights: `(space, weights) -> Genotype`."""
 
@@ -239,7 +269,11 @@ class SearchState(NamedTuple):
 
 
 class SearchInfo(NamedTuple):
-    """What one search step reports, as float32 scalars."""
+    """What one search step reports, as float32 scalars: each level's loss and accuracy on its own minibatch.
+
+    Where a step evaluates no validation minibatch, because the search has one level or the architecture parameters
+    rest, the training values stand in place of the validation values.
+    """
 
     train_loss: Array
     train_accuracy: Array

@@ -243,9 +243,13 @@ def noisy() -> Relaxation:
             for name, rows in alpha.items()
         }
 
-    return Relaxation(
-        lambda key, spec: (softmax().init(key, spec)[0], jnp.zeros(())), weights, lambda state: state + 1.0
-    )
+    def init(key: jax.Array, spec: Any) -> Any:
+        return softmax().init(key, spec)[0], jnp.zeros(())
+
+    def advance(key: jax.Array, before: Any, after: Any, state: jax.Array) -> Any:
+        return after, state + 1.0
+
+    return Relaxation(init, weights, softmax().expected, advance)
 
 
 @pytest.mark.parametrize("relaxation", [softmax, noisy])

@@ -19,6 +19,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from dnas.bench.cases import Program, build
 from dnas.bench.points import Point
+from dnas.compiling import compiler_options
 
 _OPTIONS: dict[str, Any] = {
     "jax_persistent_cache_min_compile_time_secs": 0.0,
@@ -73,7 +74,7 @@ def prepare(program: Program) -> tuple[jax.stages.Compiled, Preparation]:
     after_trace = time.perf_counter()
     lowered = traced.lower()
     after_lower = time.perf_counter()
-    compiled = lowered.compile()
+    compiled = lowered.compile(compiler_options=compiler_options())
     end = time.perf_counter()
     seconds = (after_trace - begin, after_lower - after_trace, end - after_lower)
     return compiled, Preparation(*seconds, _temporary(compiled))

@@ -4,18 +4,16 @@ from typing import Any
 
 import jax
 
-from dnas.types import Alpha, Batches, Bilevel, Estimate, Hypergradient, Lower, Params, PRNGKey
+from dnas.hypergradients._levels import stateless
+from dnas.types import Alpha, Batches, Bilevel, Estimate, Hypergradient, Lower, PRNGKey
 
 
 def first_order() -> Hypergradient:
     """Return the estimate that takes the present weights for optimal: the partial gradient of the outer loss.
 
-    Its bias is the whole dependence of the optimal weights on `alpha`.
+    Its bias is the whole dependence of the optimal weights on `alpha`. Loss and evaluation are those at the present
+    weights.
     """
-
-    def init(params: Params, alpha: Alpha) -> Any:
-        del params, alpha
-        return ()
 
     def estimate(
         key: PRNGKey, problem: Bilevel, lower: Lower, alpha: Alpha, state: Any, batches: Batches
@@ -26,4 +24,4 @@ def first_order() -> Hypergradient:
         (loss, evaluation), grads = jax.value_and_grad(outer, has_aux=True)(alpha)
         return Estimate(grads, loss, evaluation), state
 
-    return Hypergradient(init, estimate)
+    return Hypergradient(stateless, estimate)

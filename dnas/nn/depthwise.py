@@ -32,6 +32,10 @@ def depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int = 1, dilation: i
     Returns:
         `(N, ceil(H / stride), ceil(W / stride), C)`.
     """
+    return _convolve(x, kernel, stride, dilation)
+
+
+def _convolve(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
     return lax.platform_dependent(
         x,
         kernel,
@@ -88,7 +92,8 @@ def _windows(padded: jax.Array, size: int, height: int, width: int, stride: int,
 def _forward(
     x: jax.Array, kernel: jax.Array, stride: int, dilation: int
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return depthwise_conv(x, kernel, stride, dilation), (x, kernel)
+    # Not by `depthwise_conv`: JAX 0.10 loses its way when that is differentiated twice in a scan.
+    return _convolve(x, kernel, stride, dilation), (x, kernel)
 
 
 def _backward(
@@ -126,7 +131,7 @@ def _kernel_gradient(stride: int, dilation: int, x: jax.Array, kernel: jax.Array
     height, width = cotangent.shape[1:3]
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     products = [window * cotangent for window in _windows(padded, size, height, width, stride, dilation)]
-    taps = jnp.stack([by_image.sum(axis=0) for by_image in pixel_sums(*products)])
+    taps = jnp.stack(pixel_sums(*products)).sum(axis=1)
     return taps.reshape(size, size, 1, channels).astype(kernel.dtype)
 
 

@@ -1,101 +1,223 @@
-"""A loop over edges that reads and fills a buffer of states, with a derivative of its own.
+"""Loops over the edges of a cell that read and fill a buffer of states, with a derivative of their own.
 
 What automatic differentiation keeps for a `lax.scan` is every intermediate array of every turn, the buffer itself
 among them. But a state does not change once it is complete, so that the final buffer already holds the input of every
 edge. Here that buffer is all that is kept, and the backward pass computes each edge again.
+
+The outer loop runs over the states that edges leave, the inner one over the edges that leave a state: what depends on
+the state alone is computed once for all of them.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from dnas.nn.packing import Packing
+
 Tree = Any
 
-Edge = Callable[[Tree, Tree, jax.Array, jax.Array], tuple[jax.Array, Tree]]
-"""`(params, stats, x, weights) -> (y, stats)`: one edge's value and new batch statistics."""
+
+class Edge(Protocol):
+    """What one edge computes; equal edges must compare and hash equal, so that they are traced once."""
+
+    def share(self, x: jax.Array) -> Tree:
+        """Return what all edges that leave the state `x` have in common, differentiable with respect to `x`."""
+        ...
+
+    def __call__(
+        self, params: Tree, stats: Tree, shared: Tree, weights: jax.Array, active: jax.Array | None
+    ) -> tuple[jax.Array, Tree]:
+        """Return the edge's value and new batch statistics."""
+        ...
 
 
 class Edges(NamedTuple):
-    """Which states E edges join, and with which operation weights: `(E,)`, `(E,)` and `(E, K)`."""
+    """Which states edges join: for each of S sources the at most M edges that leave it.
+
+    Attributes:
+        source: `(S,)` indices of states.
+        target: `(S, M)` indices of states.
+        present: `(S, M)` bool, false for filling.
+        weights: `(S, M, K)` operation weights.
+        active: `(S, M, P)` the operations that are computed; `None` computes all.
+    """
 
     source: jax.Array
     target: jax.Array
+    present: jax.Array
     weights: jax.Array
+    active: jax.Array | None
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def edge_loop(
-    edge: Edge, params: Tree, stats: Tree, states: jax.Array, sources: jax.Array | None, edges: Edges
-) -> tuple[jax.Array, Tree]:
-    """Run E edges in order; each adds its value to a state.
+class Packings(NamedTuple):
+    """How an edge's parameters and batch statistics lie in vectors."""
+
+    params: Packing
+    stats: Packing
+
+
+class Loops(NamedTuple):
+    """What loops over edges read.
+
+    Attributes:
+        params: `(S, M, n)`, packed parameters of the edges.
+        stats: `(S, M, m)`, packed batch statistics; no derivative is taken with respect to them, nor through the new
+            ones.
+        sources: `(S, ...)` states to read from; `None` reads from the buffer that is filled, and the sources must then
+            stand in an order in which each is complete when its turn comes.
+        edges: where each edge leads.
+    """
+
+    params: jax.Array
+    stats: jax.Array
+    sources: jax.Array | None
+    edges: Edges
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def edge_loops(edge: Edge, packings: Packings, states: jax.Array, loops: Loops) -> tuple[jax.Array, jax.Array]:
+    """Run all edges; each adds its value to a state.
 
     Args:
         edge: computes one of them.
-        params: of all edges, stacked along a leading axis.
-        stats: their batch statistics, likewise; no derivative is taken with respect to them, nor through the new ones.
-        states: `(S, ...)` buffer.
-        sources: `(S, ...)` states to read from; `None` reads from `states`, and an edge must then come after all that
-            lead to its source.
-        edges: where each edge leads.
+        packings: of its parameters and statistics.
+        states: buffer of states.
+        loops: sources, parameters and where edges lead.
 
     Returns:
-        The filled buffer and the new statistics.
+        The filled buffer and the new statistics, packed, `(S, M, m)`.
     """
-
-    def turn(states: jax.Array, own: tuple[Tree, Tree, Edges]) -> tuple[jax.Array, Tree]:
-        params, stats, (source, target, weights) = own
-        x = (states if sources is None else sources)[source]
-        value, stats = _apart(edge, source, params, stats, x, weights)
-        return states.at[target].add(value), stats
-
-    return lax.scan(turn, states, (params, stats, edges))
+    return _fill(edge, packings, states, loops)
 
 
-def _apart(function: Callable[..., Tree], source: jax.Array, *arguments: Tree) -> Tree:
-    """Call a function so that the compiler lets nothing grow together with what is inside it.
+def _fill(edge: Edge, packings: Packings, states: jax.Array, loops: Loops) -> tuple[jax.Array, jax.Array]:
+    def leave(states: jax.Array, turn: Any) -> tuple[jax.Array, jax.Array]:
+        params, stats, (source, *table) = turn
+        x = (states if loops.sources is None else loops.sources)[source]
+        shared = _apart(source >= 0, _share, edge, x)
 
-    XLA's CPU compiler would otherwise fold the work on one edge into the update of the buffer, which it runs on one
-    thread, and read the buffer so late that each turn needs a copy of it.
+        def run(states: jax.Array, own: Any) -> tuple[jax.Array, jax.Array]:
+            params, stats, (target, present, weights, active) = own
+            value, stats = _apart(present, partial(_run, packings), edge, params, stats, shared, weights, active)
+            return states.at[target].add(value), stats
+
+        return lax.scan(run, states, (params, stats, tuple(table)))
+
+    return lax.scan(leave, states, (loops.params, loops.stats, loops.edges))
+
+
+# Jitted with the edge as a static argument, so that cells of equal size share one trace.
+@partial(jax.jit, static_argnums=0)
+def _share(edge: Edge, x: jax.Array) -> Tree:
+    return edge.share(x)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _run(
+    packings: Packings,
+    edge: Edge,
+    params: jax.Array,
+    stats: jax.Array,
+    shared: Tree,
+    weights: jax.Array,
+    active: jax.Array | None,
+) -> tuple[jax.Array, jax.Array]:
+    trees = packings.params.unpack(params), packings.stats.unpack(stats)
+    value, after = edge(*trees, shared, weights, active)
+    return value, packings.stats.pack(after)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _run_back(
+    packings: Packings,
+    edge: Edge,
+    params: jax.Array,
+    stats: jax.Array,
+    shared: Tree,
+    weights: jax.Array,
+    active: jax.Array | None,
+    cotangent: jax.Array,
+) -> tuple[jax.Array, Tree, jax.Array]:
+    before = packings.stats.unpack(stats)
+
+    def value(params: Tree, shared: Tree, weights: jax.Array) -> jax.Array:
+        return edge(params, before, shared, weights, active)[0]
+
+    of_params, of_shared, of_weights = jax.vjp(value, packings.params.unpack(params), shared, weights)[1](cotangent)
+    return packings.params.pack(of_params), of_shared, of_weights
+
+
+@partial(jax.jit, static_argnums=0)
+def _share_back(edge: Edge, x: jax.Array, cotangent: Tree) -> jax.Array:
+    return jax.vjp(edge.share, x)[1](cotangent)[0]
+
+
+def _apart(present: jax.Array, function: Callable[..., Tree], edge: Edge, *arguments: Tree) -> Tree:
+    """Call a function if `present`, else return zeros.
+
+    It also keeps the compiler from letting anything grow together with what is inside. XLA's CPU compiler would
+    otherwise fold the work on one edge into the update of the buffer, which it runs on one thread, and read the buffer
+    so late that each turn needs a copy of it. So `present` must be nothing that a compiler knows, even where it is
+    always true.
     """
-    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, *arguments))
-    # Always true, which the compiler does not know.
-    return lax.cond(source >= 0, function, lambda *_: nothing, *arguments)
+    own = partial(function, edge)
+    shapes = jax.eval_shape(own, *arguments)
+    nothing = lambda *_: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)  # noqa: E731
+    return lax.cond(present, own, nothing, *arguments)
 
 
 def _forward(
-    edge: Edge, params: Tree, stats: Tree, states: jax.Array, sources: jax.Array | None, edges: Edges
-) -> tuple[tuple[jax.Array, Tree], Tree]:
-    states, stats_after = edge_loop(edge, params, stats, states, sources, edges)
-    return (states, stats_after), (params, stats, states, sources, edges)
+    edge: Edge, packings: Packings, states: jax.Array, loops: Loops
+) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, Loops]]:
+    states, stats = _fill(edge, packings, states, loops)
+    return (states, stats), (states, loops)
 
 
-def _backward(edge: Edge, residuals: Tree, cotangents: tuple[jax.Array, Tree]) -> tuple[Any, ...]:
-    params, stats, states, sources, edges = residuals
-    of_states = cotangents[0]
+def _backward(
+    edge: Edge, packings: Packings, residuals: tuple[jax.Array, Loops], cotangents: tuple[jax.Array, jax.Array]
+) -> tuple[Any, ...]:
+    states, loops = residuals
     # What flows back to the sources goes into the buffer of the states where they are the same.
-    of_sources = None if sources is None else jnp.zeros_like(sources)
+    of_sources = None if loops.sources is None else jnp.zeros_like(loops.sources)
 
-    def again(cotangent: jax.Array, params: Tree, stats: Tree, x: jax.Array, weights: jax.Array) -> Tree:
-        return jax.vjp(lambda params, x, weights: edge(params, stats, x, weights)[0], params, x, weights)[1](cotangent)
-
-    def turn(carry: tuple[jax.Array, jax.Array | None], own: tuple[Tree, Tree, Edges]) -> tuple[Any, Tree]:
+    def leave(carry: tuple[jax.Array, jax.Array | None], turn: Any) -> tuple[Any, Tree]:
         of_states, of_sources = carry
-        params, stats, (source, target, weights) = own
-        x = (states if sources is None else sources)[source]
-        of_params, of_x, of_weights = _apart(again, source, of_states[target], params, stats, x, weights)
+        params, stats, (source, *table) = turn
+        x = (states if loops.sources is None else loops.sources)[source]
+        shared = _apart(source >= 0, _share, edge, x)
+
+        def run(of_shared: Tree, own: Any) -> tuple[Tree, Tree]:
+            params, stats, (target, present, weights, active) = own
+            of_params, of_own, of_weights = _apart(
+                present,
+                partial(_run_back, packings),
+                edge,
+                params,
+                stats,
+                shared,
+                weights,
+                active,
+                of_states[target],
+            )
+            return jax.tree.map(jnp.add, of_shared, of_own), (of_params, of_weights)
+
+        of_shared, gradients = lax.scan(run, jax.tree.map(jnp.zeros_like, shared), (params, stats, tuple(table)))
+        of_x = _apart(source >= 0, _share_back, edge, x, of_shared)
         if of_sources is None:
             of_states = of_states.at[source].add(of_x)
         else:
             of_sources = of_sources.at[source].add(of_x)
-        return (of_states, of_sources), (of_params, of_weights)
+        return (of_states, of_sources), gradients
 
-    carry, (of_params, of_weights) = lax.scan(turn, (of_states, of_sources), (params, stats, edges), reverse=True)
+    turns = (loops.params, loops.stats, loops.edges)
+    carry, (of_params, of_weights) = lax.scan(leave, (cotangents[0], of_sources), turns, reverse=True)
     of_states, of_sources = carry
-    return of_params, None, of_states, of_sources, Edges(None, None, of_weights)  # type: ignore[arg-type]
+    of_edges = Edges(None, None, None, of_weights, None)  # type: ignore[arg-type]
+    return of_states, Loops(of_params, None, of_sources, of_edges)  # type: ignore[arg-type]
 
 
-edge_loop.defvjp(_forward, _backward)
+edge_loops.defvjp(_forward, _backward)

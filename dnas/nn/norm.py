@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
-from dnas.nn.sums import pixel_sums
+from dnas.nn.sums import channel_sums
 
 DECAY = 0.9
 EPSILON = 1e-5
@@ -33,7 +33,7 @@ def _forward(
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]:
     wide = x.astype(jnp.float32)
     count = x.size // x.shape[-1]
-    total, squares = (sums.sum(axis=0) / count for sums in pixel_sums(wide, wide * wide))
+    total, squares = (sums / count for sums in channel_sums(wide, wide * wide))
     variance = jnp.maximum(squares - total * total, 0)
     scale = lax.rsqrt(variance + EPSILON)
     return (((wide - total) * scale).astype(x.dtype), total, variance), (x, total, scale)
@@ -45,12 +45,17 @@ def _backward(
     x, mean, scale = residuals
     wide, cotangent = x.astype(jnp.float32), cotangents[0].astype(jnp.float32)
     count = x.size // x.shape[-1]
-    total, products = (sums.sum(axis=0) / count for sums in pixel_sums(cotangent, cotangent * wide))
+    total, products = (sums / count for sums in channel_sums(cotangent, cotangent * wide))
     slope = (products - mean * total) * scale * scale
     return ((scale * (cotangent - total - (wide - mean) * slope)).astype(x.dtype),)
 
 
 batch_norm.defvjp(_forward, _backward)
+
+
+def moved(running: jax.Array, batch: jax.Array) -> jax.Array:
+    """Return a running statistic after a batch whose own statistic is `batch`."""
+    return DECAY * running + (1 - DECAY) * lax.stop_gradient(batch)
 
 
 class BatchNorm(nn.Module):
@@ -73,8 +78,8 @@ class BatchNorm(nn.Module):
         if train:
             y, mean, variance = batch_norm(x)
             if not self.is_initializing():
-                running_mean.value = DECAY * running_mean.value + (1 - DECAY) * lax.stop_gradient(mean)
-                running_variance.value = DECAY * running_variance.value + (1 - DECAY) * lax.stop_gradient(variance)
+                running_mean.value = moved(running_mean.value, mean)
+                running_variance.value = moved(running_variance.value, variance)
         else:
             y = (x - running_mean.value) * lax.rsqrt(running_variance.value + EPSILON)
         if self.affine:

@@ -75,8 +75,12 @@ class Pool(Operation):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Pool, then normalise if `pool_norm`."""
-        y = (max_pool_3x3 if self.kind == "max" else avg_pool_3x3)(x, self.stride)
+        y = self.pooled(x)
         return self.norm("norm")(y, train) if self.pool_norm else y
+
+    def pooled(self, x: jax.Array) -> jax.Array:
+        """Pool only."""
+        return (max_pool_3x3 if self.kind == "max" else avg_pool_3x3)(x, self.stride)
 
 
 class FactorizedReduce(Operation):

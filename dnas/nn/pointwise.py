@@ -1,8 +1,9 @@
-"""1x1 convolution as a matrix product with its own derivative.
+"""1x1 convolution as matrix products with its own derivative.
 
-The kernel gradient is a product over all pixels of a batch. XLA's CPU compiler runs it on one thread and turns its
-operand round in memory first; as a few products over parts of the batch it is faster. Other platforms get what
-automatic differentiation gives them.
+On CPU the batch is divided into a few parts, each of which has its own product: the kernel gradient, a product over all
+pixels, would otherwise run on one thread and turn its operand round in memory first. Forward and backward divide it in
+the same way, since XLA's CPU compiler computes an operand that is needed in two shapes twice. Other platforms get one
+product, and what automatic differentiation gives them.
 """
 
 import flax.linen as nn
@@ -20,26 +21,42 @@ PARTS = 8
 @jax.custom_vjp
 def pointwise_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Multiply `(N, H, W, C)` by `(C, K)` at each pixel."""
-    return x @ kernel
+    return _multiply(x, kernel)
+
+
+def _multiply(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return lax.platform_dependent(x, kernel, cpu=_in_parts, default=jnp.matmul)
+
+
+def _divided(x: jax.Array) -> jax.Array:
+    """Return `(N, H, W, C)` as `(parts, pixels, C)`."""
+    parts = max(count for count in range(1, PARTS + 1) if x.shape[0] % count == 0)
+    return x.reshape(parts, -1, x.shape[-1])
+
+
+def _in_parts(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    flat = _divided(x)
+    # A kernel of its own for each part, or the compiler joins the parts again.
+    return jnp.matmul(flat, jnp.broadcast_to(kernel, (flat.shape[0], *kernel.shape))).reshape(*x.shape[:-1], -1)
 
 
 def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return x @ kernel, (x, kernel)
+    # Not by `pointwise_conv`: JAX 0.10 loses its way when that is differentiated twice in a scan.
+    return _multiply(x, kernel), (x, kernel)
 
 
 def _backward(residuals: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = residuals
-    of_kernel = lax.platform_dependent(x, cotangent, cpu=_in_parts, default=_at_once)
-    return cotangent @ kernel.T, of_kernel.astype(kernel.dtype)
+    of_kernel = lax.platform_dependent(x, cotangent, cpu=_kernel_in_parts, default=_kernel_at_once)
+    return pointwise_conv(cotangent, kernel.T), of_kernel.astype(kernel.dtype)
 
 
-def _at_once(x: jax.Array, cotangent: jax.Array) -> jax.Array:
+def _kernel_at_once(x: jax.Array, cotangent: jax.Array) -> jax.Array:
     return jnp.einsum("nhwc,nhwk->ck", x, cotangent, preferred_element_type=jnp.float32)
 
 
-def _in_parts(x: jax.Array, cotangent: jax.Array) -> jax.Array:
-    parts = max(count for count in range(1, PARTS + 1) if x.shape[0] % count == 0)
-    flat = (array.reshape(parts, -1, array.shape[-1]) for array in (x, cotangent))
+def _kernel_in_parts(x: jax.Array, cotangent: jax.Array) -> jax.Array:
+    flat = (_divided(array) for array in (x, cotangent))
     return jnp.einsum("apc,apk->ack", *flat, preferred_element_type=jnp.float32).sum(axis=0)
 
 

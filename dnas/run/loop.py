@@ -13,6 +13,7 @@ import numpy as np
 
 from dnas.checkpoint import Checkpoints
 from dnas.chunks import Chunk, together
+from dnas.compiling import compiler_options
 from dnas.devices import ONE, Devices, processes
 from dnas.errors import UserError
 from dnas.run.board import Board
@@ -295,7 +296,8 @@ def _compile(
 ) -> Callable[..., Any]:
     started = time.perf_counter()
     with screen.working(f"{title}: compiling"):
-        program = devices.jit(run, donate_argnums=0).lower(state, *arguments).compile()
+        lowered = devices.jit(run, donate_argnums=0).lower(state, *arguments)
+        program = lowered.compile(compiler_options=compiler_options())
     spent = jnp.float32((time.perf_counter() - started) / len(tracks))
     for track in tracks:
         track.progress = track.progress._replace(compile_seconds=track.progress.compile_seconds + spent)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from dnas.chunks import DeviceData
+from dnas.compiling import compiler_options
 from dnas.data.augment import normalise
 from dnas.data.dataset import Dataset
 from dnas.genotype import Genotype
@@ -94,7 +95,7 @@ def inherited_accuracy(
 
         return jax.lax.map(count, batches).mean()
 
-    run = jax.jit(lambda v, i, w: jax.lax.map(lambda one: accuracy(v, i, one), w))
+    run = jax.jit(lambda v, i, w: jax.lax.map(lambda one: accuracy(v, i, one), w), compiler_options=compiler_options())
     return np.asarray(run(variables, images, weights), np.float64)
 
 

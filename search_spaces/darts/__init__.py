@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from dnas import arguments
-from dnas.arguments import at_least_one, check_classes, check_ops
+from dnas.arguments import at_least_one, check_classes, check_ops, check_partial_channels, refuse_partial
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from dnas.nn import functions, operations
@@ -82,6 +82,7 @@ def space(
     stem_multiplier: int = 3,
     dtype: str = "float32",
     recompute: bool = True,
+    partial_channels: int = 1,
 ) -> SearchSpace:
     """Return the DARTS search space.
 
@@ -95,15 +96,28 @@ def space(
         dtype: type of the computation, `float32` or `bfloat16`; parameters and statistics are always float32.
         recompute: whether the derivative computes each edge again, instead of keeping its intermediate arrays: a
             quarter of the memory and, on a CPU, no more time.
+        partial_channels: K of PC-DARTS: one K-th of the channels goes through the operations, the others past them.
 
     Raises:
         UserError: if an argument is out of its range.
     """
+    settings = dict(locals())
     check_classes(classes)
     at_least_one(channels=channels, nodes=nodes, stem_multiplier=stem_multiplier)
     _check_cells("space.cells", cells)
     check_ops(ops, operations.names())
-    network = SuperNet(channels, cells, nodes, tuple(ops), classes, stem_multiplier, arguments.dtype(dtype), recompute)
+    check_partial_channels(partial_channels, channels)
+    network = SuperNet(
+        channels,
+        cells,
+        nodes,
+        tuple(ops),
+        classes,
+        stem_multiplier,
+        arguments.dtype(dtype),
+        recompute,
+        partial_channels,
+    )
     group = Group(
         edges=edges(nodes),
         ops=tuple(ops),
@@ -123,13 +137,17 @@ def space(
 
     def inherit(genotype: Genotype, variables: Variables) -> Variables:
         check_genotype(genotype)
+        refuse_partial(partial_channels)
         # Raises for what this supernet does not have.
         one_hot(spec, genotype)
         return Variables(
             _inherit(genotype, cells, nodes, variables.params), _inherit(genotype, cells, nodes, variables.stats)
         )
 
-    return SearchSpace("darts", spec, init, apply, build_derived, inherit, check_shape)
+    def rebuild(**changes: Any) -> SearchSpace:
+        return space(**{**settings, **changes})
+
+    return SearchSpace("darts", spec, init, apply, build_derived, inherit, check_shape, rebuild)
 
 
 def build(

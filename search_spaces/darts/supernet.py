@@ -6,12 +6,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from dnas.nn.ends import Head, Stem
-from dnas.nn.loop import Edges
-from dnas.nn.mixed import MixedEdges
+from dnas.nn.mixed import MixedEdges, Mixture
 from dnas.nn.operations import FactorizedReduce, ReLUConvBN
+from dnas.types import Array, Paths
 from search_spaces.darts.cells import INPUTS, CellPlan, edge, loop_name, loops, plan
 
 
@@ -24,6 +25,7 @@ class SearchCell(nn.Module):
         nodes: intermediate nodes.
         dtype: type of the computation.
         recompute: whether the derivative computes each edge again.
+        parts: one of how many parts of the channels goes through the operations.
     """
 
     plan: CellPlan
@@ -31,9 +33,10 @@ class SearchCell(nn.Module):
     nodes: int
     dtype: DTypeLike = jnp.float32
     recompute: bool = True
+    parts: int = 1
 
     @nn.compact
-    def __call__(self, s0: jax.Array, s1: jax.Array, weights: jax.Array, train: bool) -> jax.Array:
+    def __call__(self, s0: jax.Array, s1: jax.Array, weights: jax.Array | Paths, train: bool) -> jax.Array:
         """Map the outputs of the two cells before and `weights` (edges, ops) to the concatenated nodes."""
         channels = self.plan.channels
         settings: dict[str, Any] = {"affine": False, "dtype": self.dtype}
@@ -49,13 +52,12 @@ class SearchCell(nn.Module):
         if stride == 1:
             filled = filled.at[:INPUTS].set(inputs)
         for own, pairs in loops(stride, self.nodes).items():
-            loop = MixedEdges(self.ops, channels, own, self.dtype, self.recompute, name=loop_name(own))
-            joined = Edges(
-                jnp.array([source for _, source in pairs]),
-                jnp.array([INPUTS + node for node, _ in pairs]),
-                weights[jnp.array([edge(node, source) for node, source in pairs])],
-            )
-            filled = loop(filled, inputs if own > 1 else None, joined, train)
+            joined = tuple((INPUTS + node, source) for node, source in pairs)
+            mixture = Mixture(self.ops, channels, own, self.dtype, self.parts)
+            loop = MixedEdges(joined, mixture, self.recompute, name=loop_name(own))
+            rows = np.array([edge(node, source) for node, source in pairs])
+            own_weights = jax.tree.map(lambda leaf, rows=rows: leaf[rows], weights)
+            filled = loop(filled, inputs if own > 1 else None, own_weights, train)
         return jnp.concatenate(list(filled[INPUTS:]), axis=-1)
 
 
@@ -70,12 +72,13 @@ class SuperNet(nn.Module):
     stem_multiplier: int
     dtype: DTypeLike = jnp.float32
     recompute: bool = True
+    parts: int = 1
 
     @nn.compact
-    def __call__(self, x: jax.Array, weights: Mapping[str, jax.Array], train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, weights: Mapping[str, Array | Paths], train: bool) -> jax.Array:
         """Map images `(N, H, W, channels)` and operation weights to `(N, classes)` float32 logits."""
         s0 = s1 = Stem(self.stem_multiplier * self.channels, self.dtype, name="stem")(x, train)
         for index, cell in enumerate(plan(self.cells, self.channels)):
-            mixed = SearchCell(cell, self.ops, self.nodes, self.dtype, self.recompute, name=f"cell_{index}")
-            s0, s1 = s1, mixed(s0, s1, jnp.asarray(weights[cell.group]), train)
+            mixed = SearchCell(cell, self.ops, self.nodes, self.dtype, self.recompute, self.parts, name=f"cell_{index}")
+            s0, s1 = s1, mixed(s0, s1, jax.tree.map(jnp.asarray, weights[cell.group]), train)
         return Head(self.classes, name="head")(s1)

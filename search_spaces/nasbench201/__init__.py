@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from dnas import arguments
-from dnas.arguments import at_least_one, check_classes, check_ops
+from dnas.arguments import at_least_one, check_classes, check_ops, check_partial_channels, refuse_partial
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from dnas.nn import functions
@@ -87,6 +87,7 @@ def space(
     cells: int = 5,
     ops: tuple[str, ...] = OPS,
     dtype: str = "float32",
+    partial_channels: int = 1,
 ) -> SearchSpace:
     """Return the NAS-Bench-201 search space.
 
@@ -96,14 +97,17 @@ def space(
         cells: cells N of each of the three stages.
         ops: candidate operations; `none` can be kept and then leaves its edge out.
         dtype: type of the computation, `float32` or `bfloat16`; parameters and statistics are always float32.
+        partial_channels: K of PC-DARTS: one K-th of the channels goes through the operations, the others past them.
 
     Raises:
         UserError: if an argument is out of its range.
     """
+    settings = dict(locals())
     check_classes(classes)
     at_least_one(channels=channels, cells=cells)
     check_ops(ops, OPS)
-    network = SuperNet(channels, cells, tuple(ops), classes, arguments.dtype(dtype))
+    check_partial_channels(partial_channels, channels)
+    network = SuperNet(channels, cells, tuple(ops), classes, arguments.dtype(dtype), partial_channels)
     nodes = tuple(
         tuple((EDGES.index((node, source)), source) for source in range(node)) for node in range(1, NODES + 1)
     )
@@ -118,12 +122,16 @@ def space(
 
     def inherit(genotype: Genotype, variables: Variables) -> Variables:
         check_genotype(genotype)
+        refuse_partial(partial_channels)
         for op in chosen(genotype).values():
             if op not in ops:
                 raise unknown("operation of this supernet", op, ops)
         return Variables(*(_inherit(genotype, cells, tree) for tree in variables))
 
-    return SearchSpace("nasbench201", spec, init, apply, build_derived, inherit, check_shape)
+    def rebuild(**changes: Any) -> SearchSpace:
+        return space(**{**settings, **changes})
+
+    return SearchSpace("nasbench201", spec, init, apply, build_derived, inherit, check_shape, rebuild)
 
 
 def build(

@@ -1,15 +1,22 @@
 """The NAS-Bench-201 search network: every edge of every cell mixes all operations (arXiv:2001.00326, section 2)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from dnas.nn.operations import Pool, operation
+from dnas.nn.apart import apart
+from dnas.nn.mixed import Candidate, mix_paths
+from dnas.nn.operations import Pool
+from dnas.nn.partial_channels import divide, join
+from dnas.types import Array, Paths
 from search_spaces.nasbench201.cells import CELL, EDGES, NODES, Stage, edge_name
 from search_spaces.nasbench201.network import skeleton
+
+Shared = Mapping[str, jax.Array]
 
 
 class SearchCell(nn.Module):
@@ -20,47 +27,73 @@ class SearchCell(nn.Module):
         channels: channels C.
         train: whether batch norm uses batch statistics.
         dtype: type of the computation.
+        parts: one of how many parts of the channels goes through the operations.
     """
 
     ops: tuple[str, ...]
     channels: int
     train: bool
     dtype: DTypeLike = jnp.float32
+    parts: int = 1
 
     @nn.compact
-    def __call__(self, x: jax.Array, weights: jax.Array) -> tuple[jax.Array, None]:
-        """Map `(N, H, W, C)` and operation weights (edges, ops) to the last node; the `None` is for `nn.scan`."""
+    def __call__(self, x: jax.Array, index: jax.Array, weights: jax.Array | Paths) -> tuple[jax.Array, None]:
+        """Map `(N, H, W, C)`, the cell's index and operation weights (edges, ops) to the last node and `None`."""
         values: list[list[jax.Array]] = [[x], *([] for _ in range(NODES))]
         for source in range(NODES):
-            state = sum(values[source][1:], start=values[source][0])
-            shared = {
-                "skip_connect": state,
-                "avg_pool_3x3": Pool(self.channels, kind="avg", dtype=self.dtype, name=f"pool_{source}")(
-                    state, self.train
-                ),
-            }
-            active = nn.relu(state)
+            state = apart(sum(values[source][1:], start=values[source][0]), index)
+            own, rest = (state, None) if self.parts == 1 else divide(state, self.parts, 1)
+            shared = {} if isinstance(weights, Paths) and self.train else self.share(own, source)
             for target in range(source + 1, NODES + 1):
-                row = weights[EDGES.index((target, source))].astype(self.dtype)
-                values[target].append(self.mix(target, source, row, shared, active))
+                edge = EDGES.index((target, source))
+                row = jax.tree.map(lambda leaf, edge=edge: leaf[edge], weights)
+                mix = self.mix if shared else self.mix_paths
+                value, total = mix(f"{edge_name(target, source)}_", row, own, shared)
+                if rest is not None:
+                    value = join(value, total.astype(value.dtype) * rest, self.parts)
+                values[target].append(value)
         return sum(values[-1][1:], start=values[-1][0]), None
 
-    def mix(
-        self, target: int, source: int, row: jax.Array, shared: dict[str, jax.Array], active: jax.Array
-    ) -> jax.Array:
-        """Return an edge's mixed operation, given what its source state's edges share."""
-        total = jnp.zeros_like(active)
-        for column, op in enumerate(self.ops):
-            if op == "none":
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Return the candidate operations."""
+        channels = self.channels // self.parts
+        return tuple(Candidate(op, channels, pool_norm=False, dtype=self.dtype) for op in self.ops)
+
+    def share(self, state: jax.Array, source: int) -> Shared:
+        """Return what all edges that leave a state have in common."""
+        pool = Pool(state.shape[-1], kind="avg", dtype=self.dtype, name=f"pool_{source}")
+        return {"relu": nn.relu(state), "skip_connect": state, "avg_pool_3x3": pool(state, self.train)}
+
+    def mix(self, prefix: str, row: jax.Array | Paths, state: jax.Array, shared: Shared) -> tuple[jax.Array, jax.Array]:
+        """Return an edge's mixed operation, given what its source state's edges share, and the sum of its weights."""
+        weights = row if not isinstance(row, Paths) else _dense(row)
+        total = jnp.zeros_like(state)
+        for weight, candidate in zip(weights.astype(self.dtype), self.candidates(), strict=True):
+            if candidate.op == "none":
                 continue
-            if op in shared:
-                value = shared[op]
+            if candidate.op in shared:
+                value = shared[candidate.op]
             else:
-                name = f"{edge_name(target, source)}_{op}"
                 # ReLU twice is ReLU once.
-                value = operation(op)(self.channels, affine=False, dtype=self.dtype, name=name)(active, self.train)
-            total = total + row[column] * value
-        return total
+                value = candidate.module(f"{prefix}{candidate.op}")(shared["relu"], self.train)
+            total = total + weight * value
+        return total, weights.sum()
+
+    def mix_paths(self, prefix: str, row: Any, state: jax.Array, shared: Shared) -> tuple[jax.Array, jax.Array]:
+        """Return the weighted sum of an edge's active operations, and the sum of their weights."""
+        params, stats = (
+            {op: own[f"{prefix}{op}"] for op in self.ops if f"{prefix}{op}" in own}
+            for own in (self.variables.get(kind, {}) for kind in ("params", "batch_stats"))
+        )
+        total, stats = mix_paths(self.candidates(), params, stats, state, row.weights, row.active)
+        for op, after in stats.items():
+            self.put_variable("batch_stats", f"{prefix}{op}", after)
+        return total, row.weights[row.active].sum()
+
+
+def _dense(row: Paths) -> jax.Array:
+    """Return `(K,)` weights in which those that are not active are zero."""
+    return jnp.zeros_like(row.weights).at[row.active].set(row.weights[row.active])
 
 
 class SuperNet(nn.Module):
@@ -71,20 +104,23 @@ class SuperNet(nn.Module):
     ops: tuple[str, ...]
     classes: int
     dtype: DTypeLike = jnp.float32
+    parts: int = 1
 
     @nn.compact
-    def __call__(self, x: jax.Array, weights: Mapping[str, jax.Array], train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, weights: Mapping[str, Array | Paths], train: bool) -> jax.Array:
         """Map images `(N, H, W, channels)` and operation weights to `(N, classes)` float32 logits."""
+        rows = jax.tree.map(jnp.asarray, weights[CELL])
 
         def run_cells(stage: Stage, name: str, x: jax.Array) -> jax.Array:
             loop = nn.scan(
                 SearchCell,
                 variable_axes={"params": 0, "batch_stats": 0},
                 split_rngs={"params": True},
-                in_axes=nn.broadcast,
+                in_axes=(0, nn.broadcast),
                 length=stage.cells,
             )
-            return loop(self.ops, stage.channels, train, self.dtype, name=name)(x, jnp.asarray(weights[CELL]))[0]
+            cells = loop(self.ops, stage.channels, train, self.dtype, self.parts, name=name)
+            return cells(x, jnp.arange(stage.cells), rows)[0]
 
         return skeleton(
             x,

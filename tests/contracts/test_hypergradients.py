@@ -91,3 +91,45 @@ def test_the_estimate_points_uphill(
         objective(lower.params, a, lower.stats, same.valid, jax.random.key(0))[0] for a in (alpha, lowered)
     )
     assert after < before
+
+
+def test_vmap_equals_separate_estimates(
+    factory: Callable[[], Hypergradient], lower: Lower, batches: Batches, alpha: Any
+) -> None:
+    hypergradient = factory()
+
+    def run(alpha: Any) -> Estimate:
+        state = hypergradient.init(lower.params, alpha)
+        return hypergradient.estimate(jax.random.key(0), PROBLEM, lower, alpha, state, batches)[0]
+
+    several = {"mix": jnp.stack([alpha["mix"], -3.0 * alpha["mix"]])}
+    together = jax.jit(jax.vmap(run))(several)
+    for index in range(2):
+        single = jax.jit(run)({"mix": several["mix"][index]})
+        own = jax.tree.map(lambda leaf, index=index: leaf[index], together)
+        chex.assert_trees_all_close(own, single, rtol=1e-4, atol=1e-5)
+
+
+def test_no_estimate_is_farther_from_the_truth_than_the_partial_gradient(factory: Callable[[], Hypergradient]) -> None:
+    """The inner loss is |w|^2_H / 2 - w'alpha, the outer w'v, and w is optimal: the truth is H^-1 v, the partial 0."""
+    curvature, v = jnp.array([0.5, 1.0, 2.0, 4.0]), jnp.array([1.0, -1.0, 2.0, 0.5])
+
+    def inner(params: Any, alpha: Any, stats: Any, batch: Batch, key: jax.Array) -> tuple[jax.Array, Evaluation]:
+        w = params["w"]
+        return jnp.sum(curvature * w**2) / 2 - jnp.sum(w * alpha["mix"][0]), Evaluation(stats, batch.x)
+
+    def outer(params: Any, alpha: Any, stats: Any, batch: Batch, key: jax.Array) -> tuple[jax.Array, Evaluation]:
+        return jnp.sum(params["w"] * v), Evaluation(stats, batch.x)
+
+    alpha = {"mix": jnp.array([[0.3, -0.2, 1.0, 0.1]])}
+    params = {"w": alpha["mix"][0] / curvature}
+    lower = Lower(params, {}, OPTIMIZER.init(params))
+    batch = Batch(jnp.zeros((2, 1)), jnp.zeros((2, 1)))
+    hypergradient = factory()
+    state = hypergradient.init(params, alpha)
+    for turn in range(2):
+        estimate, state = hypergradient.estimate(
+            jax.random.key(turn), Bilevel(inner, outer, update), lower, alpha, state, Batches(batch, batch)
+        )
+    distance = jnp.linalg.norm(estimate.grads["mix"][0] - v / curvature)
+    assert float(distance) <= float(jnp.linalg.norm(v / curvature)) * (1 + 1e-6)

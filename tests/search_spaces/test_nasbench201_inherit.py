@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dnas.losses import cross_entropy
 from dnas.selection import one_hot, random_genotype, top_edges
-from dnas.types import Output, Variables
+from dnas.types import Output, Paths, Variables
 from search_spaces import nasbench201 as nb
 from search_spaces.nasbench201.cells import EDGES
 from search_spaces.nasbench201.supernet import SearchCell
@@ -111,11 +112,11 @@ class OneCell:
     def __init__(self, filled: Any) -> None:
         self.x = images((4, 4, 6, 3))
         self.modules = {train: SearchCell(nb.OPS, 3, train) for train in MODES}
-        self.variables = filled(lambda key, x: self.modules[True].init(key, x, jnp.zeros((6, 5))), self.x.shape)
+        self.variables = filled(lambda key, x: self.modules[True].init(key, x, 0, jnp.zeros((6, 5))), self.x.shape)
         self.compiled = jit(self.traced, static_argnums=1)
 
     def traced(self, weights: jax.Array, train: bool) -> jax.Array:
-        (output, _), _ = self.modules[train].apply(self.variables, self.x, weights, mutable=["batch_stats"])
+        (output, _), _ = self.modules[train].apply(self.variables, self.x, 0, weights, mutable=["batch_stats"])
         return output
 
     def __call__(self, weights: np.ndarray, train: bool) -> np.ndarray:
@@ -227,3 +228,21 @@ def test_supernet_of_fewer_operations_is_the_full_one_without_the_others(variabl
     wide[:, [nb.OPS.index(op) for op in ops]] = weights
     got = jit(lambda v, w, x: few.apply(v, w, x, train=False)[0])(own, {"cell": weights}, images())
     close(got, supernet(variables, {"cell": wide}, images())[1][0])
+
+
+def test_active_paths_are_a_mixture_without_the_others(variables: Variables) -> None:
+    x, labels = images(), jnp.arange(len(images())) % 3
+    weights = jnp.asarray(np.random.default_rng(0).random((6, 5)), jnp.float32)
+    active = jnp.array([[0, 3], [1, 4], [2, 0], [4, 3], [2, 1], [3, 2]])
+    there = jax.nn.one_hot(active, 5).sum(axis=1)
+
+    def value(params: Any, weights: jax.Array, as_paths: bool) -> Any:
+        mixed = Paths(weights, active) if as_paths else weights * there
+        logits, _ = SPACE.apply(variables._replace(params=params), {"cell": mixed}, x, train=True)
+        return cross_entropy(logits, labels), logits
+
+    gradient = jit(jax.value_and_grad(value, argnums=(0, 1), has_aux=True), static_argnums=2)
+    got, expected = (gradient(variables.params, weights, some) for some in (True, False))
+    for mine, theirs in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-3 * float(jnp.abs(theirs).max()))
+    assert (np.asarray(got[1][1])[np.asarray(there) == 0] == 0).all()

@@ -1,0 +1,132 @@
+"""What every composition shares: a search's parts, its objective and updates, and what is read off its state."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dnas.genotype import Genotype
+from dnas.losses import accuracy
+from dnas.types import (
+    Alpha,
+    Array,
+    Batch,
+    Evaluation,
+    Mixture,
+    Objective,
+    Params,
+    PRNGKey,
+    Regulariser,
+    Relaxation,
+    Search,
+    SearchSpace,
+    SearchState,
+    Selection,
+    Stats,
+    Variables,
+    Weights,
+)
+
+Change = Callable[[Mixture, Variables, Batch], Mixture]
+"""`(mixture, variables, batch) -> mixture`: what is done to a mixture before a supernet computes with it."""
+
+
+class Told(NamedTuple):
+    """Loss and accuracy of one minibatch, as float32 scalars."""
+
+    loss: Array
+    accuracy: Array
+
+
+def told(loss: Array, evaluation: Evaluation, batch: Batch) -> Told:
+    """Return what is reported of an evaluation."""
+    return Told(loss.astype(jnp.float32), accuracy(evaluation.outputs, batch.y))
+
+
+class Parts(NamedTuple):
+    """What a search is composed of.
+
+    Attributes:
+        space: what may be chosen.
+        relaxation: how `alpha` becomes operation weights.
+        selection: which architecture is kept in the end.
+        weight_optimizer: updates the weights, and never sees `alpha`.
+        alpha_optimizer: updates `alpha`, and never sees the weights.
+        loss: `(logits, labels) -> scalar`, of both levels.
+        regularisers: added to the outer loss.
+    """
+
+    space: SearchSpace
+    relaxation: Relaxation
+    selection: Selection
+    weight_optimizer: optax.GradientTransformation
+    alpha_optimizer: optax.GradientTransformation
+    loss: Callable[[Array, Array], Array]
+    regularisers: tuple[Regulariser, ...] = ()
+
+    def begin(self, key: PRNGKey, x: Array) -> SearchState:
+        """Return the initial state, with an empty state of the hypergradient."""
+        key_weights, key_alpha, key_steps = jax.random.split(key, 3)
+        variables = self.space.init(key_weights, x)
+        alpha, relaxation = self.relaxation.init(key_alpha, self.space.spec)
+        return SearchState(
+            params=variables.params,
+            stats=variables.stats,
+            alpha=alpha,
+            weight_opt=self.weight_optimizer.init(variables.params),
+            alpha_opt=self.alpha_optimizer.init(dict(alpha)),
+            relaxation=relaxation,
+            hypergradient=(),
+            key=key_steps,
+            step=jnp.zeros((), jnp.int32),
+        )
+
+    def objective(self, relaxation: Any, change: Change | None = None) -> Objective:
+        """Return the supernet's loss in training mode, while the relaxation is in the given state."""
+
+        def evaluate(
+            params: Params, alpha: Alpha, stats: Stats, batch: Batch, key: PRNGKey
+        ) -> tuple[Array, Evaluation]:
+            mixture = self.relaxation.weights(key, alpha, relaxation)
+            variables = Variables(params, stats)
+            if change is not None:
+                mixture = change(mixture, variables, batch)
+            logits, stats = self.space.apply(variables, mixture, batch.x, train=True)
+            return self.loss(logits, batch.y), Evaluation(stats, logits)
+
+        return evaluate
+
+    def update(self, grads: Params, opt: optax.OptState, params: Params) -> tuple[Params, optax.OptState]:
+        """Take one step of the weights."""
+        updates, opt = self.weight_optimizer.update(grads, opt, params)
+        return optax.apply_updates(params, updates), opt
+
+    def update_alpha(self, grads: Alpha, state: SearchState) -> dict[str, Any]:
+        """Return the fields of a state that a step of `alpha` changes, against `grads` and the regularisers'."""
+        alpha = dict(state.alpha)
+        if self.regularisers:
+            grads = jax.tree.map(jnp.add, dict(grads), jax.grad(self._penalty)(alpha, state.relaxation))
+        updates, opt = self.alpha_optimizer.update(dict(grads), state.alpha_opt, alpha)
+        return {"alpha": optax.apply_updates(alpha, updates), "alpha_opt": opt}
+
+    def _penalty(self, alpha: Alpha, relaxation: Any) -> Array:
+        weights = self.relaxation.expected(alpha, relaxation)
+        return jnp.sum(jnp.stack([regulariser(alpha, weights) for regulariser in self.regularisers]))
+
+    def weights(self, state: SearchState) -> Weights:
+        """Return the present operation weights, as the relaxation expects them."""
+        return self.relaxation.expected(state.alpha, state.relaxation)
+
+    def predict(self, state: SearchState, x: Array) -> Array:
+        """Return the supernet's logits in evaluation mode."""
+        return self.space.apply(Variables(state.params, state.stats), self.weights(state), x, train=False)[0]
+
+    def select(self, state: SearchState) -> Genotype:
+        """Return the architecture that is kept of the present operation weights."""
+        return self.selection(self.space, jax.device_get(self.weights(state)))
+
+    def search(self, init: Callable[..., SearchState], step: Callable[..., Any]) -> Search:
+        """Return the search that starts and steps in this way."""
+        return Search(self.space, init, step, self.weights, self.predict, self.select)
