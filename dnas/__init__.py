@@ -7,8 +7,21 @@
 from dnas.errors import UserError
 from dnas.genotype import Cell, Edge, Genotype
 from dnas.methods.darts import darts
+from dnas.methods.darts_minus import darts_minus
+from dnas.methods.darts_second_order import darts_second_order
+from dnas.methods.darts_single_level import darts_single_level
+from dnas.methods.drnas import drnas
+from dnas.methods.drop_nas import drop_nas
+from dnas.methods.fair_darts import fair_darts
 from dnas.methods.gdas import gdas
+from dnas.methods.idarts import idarts
 from dnas.methods.pc_darts import pc_darts
+from dnas.methods.proxyless import proxyless
+from dnas.methods.rarts import rarts
+from dnas.methods.sdarts import sdarts
+from dnas.methods.setn import setn
+from dnas.methods.sharp_darts import sharp_darts
+from dnas.methods.snas import snas
 from dnas.types import Batch, Batches, Group, Network, Search, SearchInfo, SearchSpace, SearchState
 
 __all__ = [
@@ -25,6 +38,19 @@ __all__ = [
     "SearchState",
     "UserError",
     "darts",
+    "darts_minus",
+    "darts_second_order",
+    "darts_single_level",
+    "drnas",
+    "drop_nas",
+    "fair_darts",
     "gdas",
+    "idarts",
     "pc_darts",
+    "proxyless",
+    "rarts",
+    "sdarts",
+    "setn",
+    "sharp_darts",
+    "snas",
 ]

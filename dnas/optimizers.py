@@ -89,6 +89,21 @@ def warmup_cosine_by_epoch(
     return _by_epoch(np.where(epoch < warmup, peak * (epoch + 1) / max(warmup, 1), cosine), steps_per_epoch)
 
 
+def warm_up_epochs(share: float, epochs: int) -> int:
+    """Return the length of a warm-up that is given as a share of a search, so that it scales with its other schedules.
+
+    Args:
+        share: of the epochs, at least 0 and less than 1.
+        epochs: epochs in all.
+
+    Raises:
+        UserError: for a share outside of this range.
+    """
+    if not 0 <= share < 1:
+        raise UserError(f"share of the epochs for a warm-up: expected at least 0 and less than 1, got {share}")
+    return round(share * epochs)
+
+
 def _by_epoch(values: np.ndarray, steps_per_epoch: int) -> optax.Schedule:
     """Return the schedule with one value for each epoch, the last one ever after."""
 

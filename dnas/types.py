@@ -106,8 +106,8 @@ class Network(NamedTuple):
 
 def _without_settings(**settings: Any) -> Any:
     raise UserError(
-        f"this search space cannot be rebuilt with {', '.join(settings)}: give its SearchSpace a 'rebuild', or choose a "
-        f"method that needs none"
+        f"this search space cannot be rebuilt with {', '.join(settings)}: give its SearchSpace a 'rebuild', or choose "
+        f"a method that needs none"
     )
 
 

@@ -1,11 +1,15 @@
 """DARTS: Differentiable Architecture Search (Liu, Simonyan and Yang, arXiv:1806.09055)."""
 
+from dnas.errors import unknown
 from dnas.hypergradients.first_order import first_order
 from dnas.optimizers import clipped_sgd, cosine_by_epoch, l2_adam
 from dnas.relaxations.softmax import softmax
+from dnas.relaxations.sparsemax import sparsemax
 from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Search, SearchSpace
+
+MIXINGS = {"softmax": softmax, "sparsemax": sparsemax}
 
 
 def darts(
@@ -13,6 +17,7 @@ def darts(
     *,
     epochs: int = 50,
     steps_per_epoch: int,
+    mixing: str = "softmax",
     weight_lr: float = 0.025,
     weight_lr_min: float = 0.001,
     momentum: float = 0.9,
@@ -26,10 +31,15 @@ def darts(
 ) -> Search:
     """Return the first-order DARTS search with the published hyper-parameters.
 
+    R-DARTS (L2) (arXiv:1909.09656) is this search with a larger `weight_decay`: the best of 3e-4, 9e-4, 27e-4 and
+    81e-4, a grid that is recalled.
+
     Args:
         space: the space to search.
         epochs: length of the search, over which the learning rate falls.
         steps_per_epoch: steps in an epoch.
+        mixing: `softmax`, or `sparsemax`, whose weak operations weigh exactly 0, as the code of TangleNAS mixes with
+            second-order DARTS.
         weight_lr: learning rate of the weights in the first epoch.
         weight_lr_min: where the cosine ends.
         momentum: of the weights' SGD.
@@ -40,11 +50,16 @@ def darts(
         alpha_beta1: its first moment's decay.
         alpha_beta2: its second moment's decay.
         alpha_weight_decay: L2 coefficient of the architecture parameters.
+
+    Raises:
+        UserError: for an unknown `mixing`.
     """
+    if mixing not in MIXINGS:
+        raise unknown("mixing", mixing, MIXINGS)
     learning_rate = cosine_by_epoch(weight_lr, weight_lr_min, epochs, steps_per_epoch)
     return compose(
         space,
-        relaxation=softmax(),
+        relaxation=MIXINGS[mixing](),
         hypergradient=first_order(),
         selection=top_edges,
         weight_optimizer=clipped_sgd(learning_rate, momentum, weight_decay, clip_norm, nesterov),

@@ -1,7 +1,7 @@
 """PC-DARTS: partial channel connections with edge normalisation (Xu et al., arXiv:1907.05737)."""
 
 from dnas.hypergradients.first_order import first_order
-from dnas.optimizers import clipped_sgd, cosine_by_epoch, l2_adam
+from dnas.optimizers import clipped_sgd, cosine_by_epoch, l2_adam, warm_up_epochs
 from dnas.relaxations.edge_normalised import edge_normalised
 from dnas.relaxations.softmax import softmax
 from dnas.search import compose
@@ -15,7 +15,7 @@ def pc_darts(
     epochs: int = 50,
     steps_per_epoch: int,
     partial_channels: int = 4,
-    warm_up: int = 15,
+    warm_up: float = 0.3,
     weight_lr: float = 0.1,
     weight_lr_min: float = 0.0,
     momentum: float = 0.9,
@@ -38,7 +38,7 @@ def pc_darts(
         epochs: length of the search, over which the learning rate falls.
         steps_per_epoch: steps in an epoch.
         partial_channels: K.
-        warm_up: epochs at the start in which only the weights are trained.
+        warm_up: share of the epochs at the start in which only the weights are trained, 15 of 50 as published.
         weight_lr: learning rate of the weights in the first epoch.
         weight_lr_min: where the cosine ends.
         momentum: of the weights' SGD.
@@ -51,7 +51,8 @@ def pc_darts(
         alpha_weight_decay: L2 coefficient of the architecture parameters.
 
     Raises:
-        UserError: if the space's channels cannot be divided by `partial_channels`.
+        UserError: if the space's channels cannot be divided by `partial_channels`, or for a `warm_up` outside of [0,
+            1).
     """
     learning_rate = cosine_by_epoch(weight_lr, weight_lr_min, epochs, steps_per_epoch)
     competing = any(group.keep is not None for group in space.spec.values())
@@ -62,5 +63,5 @@ def pc_darts(
         selection=top_edges,
         weight_optimizer=clipped_sgd(learning_rate, momentum, weight_decay, clip_norm, nesterov),
         alpha_optimizer=l2_adam(alpha_lr, alpha_beta1, alpha_beta2, alpha_weight_decay),
-        warm_up=warm_up * steps_per_epoch,
+        warm_up=warm_up_epochs(warm_up, epochs) * steps_per_epoch,
     )
