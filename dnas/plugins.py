@@ -6,8 +6,10 @@ This library's own are found the same way, so that a package of the user's adds 
 
 import importlib
 import pkgutil
+import sys
 from importlib.metadata import entry_points
 from types import ModuleType
+from typing import Any
 
 from dnas.errors import UserError, reason, unknown
 
@@ -16,10 +18,29 @@ METHODS = "dnas.methods"
 BENCHMARKS = "dnas.benchmarks"
 
 
+def loaded(kind: str, name: str) -> Any:
+    """Return what `package.module:function` names; the present folder is searched too.
+
+    Raises:
+        UserError: if there is no such module, or nothing of that name in it that can be called.
+    """
+    module, _, attribute = name.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except (ImportError, ValueError) as error:
+        raise UserError(f"{kind} {name!r}: module {module!r} cannot be imported ({reason(error)})") from None
+    if not callable(found):
+        raise UserError(f"{kind} {name!r}: expected a function {attribute!r} in module {module!r}, got none")
+    return found
+
+
 def _members(module: ModuleType) -> dict[str, str]:
     """Return the importable name of each module that a package holds, or of the module itself, by its last part."""
     if hasattr(module, "__path__") and not hasattr(module, "space"):
-        return {info.name: f"{module.__name__}.{info.name}" for info in pkgutil.iter_modules(module.__path__)}
+        inside = (info.name for info in pkgutil.iter_modules(module.__path__) if not info.name.startswith("_"))
+        return {name: f"{module.__name__}.{name}" for name in inside}
     return {module.__name__.rpartition(".")[2]: module.__name__}
 
 

@@ -11,6 +11,7 @@ import click
 import jax
 
 from dnas.cli.data import data
+from dnas.cli.methods import methods
 from dnas.cli.report import report
 from dnas.cli.search import search
 from dnas.cli.settings import list_settings
@@ -50,7 +51,7 @@ def cli() -> None:
     """
 
 
-for _command in (search, study, train, report, data, list_settings):
+for _command in (search, study, train, report, data, methods, list_settings):
     cli.add_command(_command)
 
 

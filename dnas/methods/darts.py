@@ -11,6 +11,9 @@ from dnas.types import Search, SearchSpace
 
 MIXINGS = {"softmax": softmax, "sparsemax": sparsemax}
 
+PARTS = "softmax, first order, top edges"
+ADVICE = "The baseline. Its drift to skip connections grows with the epochs: hold it against the others."
+
 
 def darts(
     space: SearchSpace,

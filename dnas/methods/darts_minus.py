@@ -11,6 +11,9 @@ from dnas.types import Search, SearchSpace
 
 SKIP = "skip_connect"
 
+PARTS = "softmax with a fading auxiliary skip connection, first order, top edges"
+ADVICE = "A cheap change against collapse, with no indicator to tune."
+
 
 def darts_minus(
     space: SearchSpace,

@@ -9,6 +9,9 @@ from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Search, SearchSpace
 
+PARTS = "softmax or sparsemax, one unrolled step (exact or finite difference), top edges"
+ADVICE = "Several times the cost of a darts step; where the dependence of the weights on alpha matters."
+
 
 def darts_second_order(
     space: SearchSpace,

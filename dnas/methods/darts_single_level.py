@@ -7,6 +7,9 @@ from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Search, SearchSpace
 
+PARTS = "softmax, one data split (joint or alternating), top edges"
+ADVICE = "Half the cost of darts and all data for the weights, but alpha learns what the weights memorise."
+
 
 def darts_single_level(
     space: SearchSpace,

@@ -12,6 +12,9 @@ from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Alpha, Array, Search, SearchSpace, Weights
 
+PARTS = "Dirichlet, first order, partial channels as an option, top edges"
+ADVICE = "Explores at first and commits later; a good second opinion wherever darts collapses."
+
 
 def drnas(
     space: SearchSpace,

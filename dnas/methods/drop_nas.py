@@ -13,6 +13,9 @@ from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Search, SearchSpace
 
+PARTS = "grouped operation dropout with alpha adjustment, single level and joint, partial decay, top edges"
+ADVICE = "One level on all data with less co-adaptation of operations."
+
 
 def drop_nas(
     space: SearchSpace,
@@ -36,7 +39,8 @@ def drop_nas(
     Hyper-parameters are those of the authors' code (wiljohnhong/DropNAS), whose learning rate belongs to minibatches of
     96 and whose supernet has 14 cells. As there, both optimisers take a second step in each minibatch, on the decay of
     what took part in it. The code asks that of each tensor as a whole; here each entry of a tensor is asked, since a
-    space may stack the tensors of several edges. Only training minibatches are used, so that the weights' share of the
+    space may stack the tensors of several edges. It also ranks the edges of a node by their raw architecture
+    parameters; here the softmax ranks them. Only training minibatches are used, so that the weights' share of the
     images should be nearly all of them.
 
     Args:

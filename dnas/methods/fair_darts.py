@@ -11,6 +11,9 @@ from dnas.types import Alpha, Array, Search, SearchSpace, Weights
 
 FORMS = ("l2", "l1")
 
+PARTS = "sigmoid with zero-one loss, first order, threshold"
+ADVICE = "Operations do not compete, so that skip connections gain no unfair lead."
+
 
 def fair_darts(
     space: SearchSpace,

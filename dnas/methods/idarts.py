@@ -7,6 +7,9 @@ from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Search, SearchSpace
 
+PARTS = "softmax, implicit gradient by a Neumann series, top edges"
+ADVICE = "A better hypergradient than one step at a few Hessian-vector products each time alpha moves."
+
 
 def idarts(
     space: SearchSpace,

@@ -8,6 +8,9 @@ from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Search, SearchSpace
 
+PARTS = "softmax with edge normalisation, partial channels, first order, warm-up, top edges"
+ADVICE = "A fraction of the time and, on GPUs, of the memory: large batches, and proxyless search on large data."
+
 
 def pc_darts(
     space: SearchSpace,

@@ -10,6 +10,9 @@ from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Search, SearchSpace
 
+PARTS = "binary gates (two paths or all), first order, warm-up, alpha every few steps, top edges"
+ADVICE = "Large supernets, and searches with a latency table: memory of two paths."
+
 
 def proxyless(
     space: SearchSpace,

@@ -6,6 +6,9 @@ from dnas.selection.top_edges import top_edges
 from dnas.splitting import split_search
 from dnas.types import Search, SearchSpace
 
+PARTS = "softmax, two copies of the weights, top edges"
+ADVICE = "Second-order quality is claimed for first-order work; twice the memory of the weights."
+
 
 def rarts(
     space: SearchSpace,

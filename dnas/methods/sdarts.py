@@ -14,6 +14,9 @@ from dnas.types import Array, Mixture, PRNGKey, Search, SearchSpace
 
 PERTURBATIONS = ("random", "adversarial")
 
+PARTS = "softmax, weights under random or adversarial perturbation, first order, top edges"
+ADVICE = "Flat minima: when the derived network is much worse than the supernet. The adversarial form is slow."
+
 
 def sdarts(
     space: SearchSpace,

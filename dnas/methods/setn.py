@@ -11,6 +11,9 @@ from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Array, Mixture, Paths, PRNGKey, Search, SearchSpace
 
+PARTS = "softmax, weights under uniformly drawn paths, first order, top edges"
+ADVICE = "A supernet that ranks single architectures: the weights never see a mixture."
+
 
 def setn(
     space: SearchSpace,

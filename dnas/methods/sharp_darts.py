@@ -7,6 +7,9 @@ from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Search, SearchSpace
 
+PARTS = "Max-W, cosine power annealing, first order, top edges"
+ADVICE = "Less rich-get-richer among operations; for short searches."
+
 
 def sharp_darts(
     space: SearchSpace,

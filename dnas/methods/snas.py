@@ -8,6 +8,9 @@ from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Search, SearchSpace
 
+PARTS = "Gumbel-softmax, single level and joint, top edges"
+ADVICE = "One pass a step; where a resource term should act on a distribution of architectures."
+
 
 def snas(
     space: SearchSpace,

@@ -73,7 +73,9 @@ class Config:
 
 
 def method_of(name: str) -> Any:
-    """Return the method's factory: the function of its module's name."""
+    """Return the method's factory: the function of its module's name, or of `package.module:function`."""
+    if ":" in name:
+        return plugins.loaded("method", name)
     return getattr(plugins.find(plugins.METHODS, "method", name), name)
 
 

@@ -1,6 +1,8 @@
 """Hyper-parameters, schedules and orders of steps as they were published."""
 
 import inspect
+import pkgutil
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -8,6 +10,8 @@ import numpy as np
 import pytest
 
 import dnas
+import dnas.methods
+from search_spaces import darts, nasbench201
 
 DARTS = {
     "epochs": 50,
@@ -59,6 +63,18 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 def test_defaults_are_the_published_hyper_parameters(name: str) -> None:
     signature = inspect.signature(getattr(dnas, name)).parameters
     assert {key: signature[key].default for key in {**DARTS, **PUBLISHED[name]}} == {**DARTS, **PUBLISHED[name]}
+
+
+def test_the_table_above_is_complete() -> None:
+    assert set(PUBLISHED) == {info.name for info in pkgutil.iter_modules(dnas.methods.__path__)}
+
+
+@pytest.mark.parametrize("space", [darts, nasbench201], ids=["darts", "nasbench201"])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_fresh_search_selects_an_architecture_of_every_space(name: str, space: ModuleType, take: Any) -> None:
+    taken = take(name, space.space(classes=10))
+    alpha, _ = taken.parts["relaxation"].init(jax.random.key(0), taken.search.space.spec)
+    space.check_genotype(taken.search.select(taken.state(alpha)))
 
 
 @pytest.mark.parametrize(
