@@ -1,6 +1,6 @@
 """The candidate operations of the DARTS and NAS-Bench-201 spaces (arXiv:1806.09055, section 3.1; arXiv:2001.00326).
 
-Every operation maps `(N, H, W, C)` to `(N, H / stride, W / stride, C)` and is a Linen module called as `op(x, train)`.
+`noise` is that of the space S4 of R-DARTS (arXiv:1909.09656). Every operation maps `(N, H, W, C)` to `(N, H / stride, W / stride, C)` and is a Linen module called as `op(x, train)`.
 Batch norm has epsilon 1e-5 and decay 0.9; `affine` says whether it has a scale and a bias.
 """
 
@@ -11,6 +11,7 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.typing import DTypeLike
 
 from dnas.nn.conv import Conv
@@ -65,6 +66,28 @@ class Zero(Operation):
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Return zeros."""
         return jnp.zeros_like(x[:, :: self.stride, :: self.stride])
+
+
+class Noise(Operation):
+    """`noise`: a standard normal number in each place of the output, whatever the input (code of R-DARTS).
+
+    Where its random numbers stand is kept with the running statistics, so that the network stays a pure function of its
+    variables and input, and a resumed search draws what the interrupted one would have drawn. `seed`, uniform in [0, 1),
+    comes from the key that initialises the network and tells edges apart; `count` is the number of draws in training.
+    In evaluation nothing moves, so that inputs of one shape see the same noise; the reference draws there too.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Return `(N, H / stride, W / stride, C)` draws."""
+        seed = self.variable("batch_stats", "seed", lambda: jax.random.uniform(self.make_rng("params")))
+        count = self.variable("batch_stats", "count", lambda: jnp.zeros(()))
+        key = jax.random.key(0)
+        for value in (seed.value, count.value):
+            key = jax.random.fold_in(key, lax.bitcast_convert_type(value.astype(jnp.float32), jnp.uint32))
+        if train and not self.is_initializing():
+            count.value = count.value + 1
+        return jax.random.normal(key, x[:, :: self.stride, :: self.stride].shape, jnp.float32).astype(self.dtype)
 
 
 class Pool(Operation):
@@ -174,6 +197,7 @@ class ReLUConvBN(Operation):
 
 _FIXED: dict[str, Callable[..., Operation]] = {
     "none": Zero,
+    "noise": Noise,
     "max_pool_3x3": partial(Pool, kind="max"),
     "avg_pool_3x3": partial(Pool, kind="avg"),
     "skip_connect": Skip,

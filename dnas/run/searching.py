@@ -30,7 +30,8 @@ class SearchSettings:
 
     Attributes:
         batch_size: images in a minibatch of either level.
-        train_share: share of the training images that the weights see; the architecture parameters see the others.
+        train_share: share of the training images that the weights see; the architecture parameters see the others. 1
+            shows all images to both, as single-level methods do.
         shuffle_split: whether that division is random; if not, the first images train the weights.
         crop_padding: pixels of padding before a random crop; none takes the data set's own.
         flip: whether images are mirrored at random; none takes the data set's own.
@@ -72,9 +73,11 @@ def searching(
         devices: what divides the minibatches.
     """
     key_split, key_init, key_run = jax.random.split(key, 3)
-    if not 0 < settings.train_share < 1:
+    if not 0 < settings.train_share <= 1:
         raise UserError(f"setting search.train_share: expected a number between 0 and 1, got {settings.train_share}")
     rows = split(key_split, len(dataset.x_train), settings.train_share, settings.shuffle_split)
+    if settings.train_share == 1:
+        rows = (rows[0], rows[0])
     sizes = [len(part) for part in rows]
     if settings.batch_size > min(sizes):
         raise UserError(
@@ -129,8 +132,12 @@ def _shown(name: str, value: float) -> str:
 
 
 def entropy(rows: np.ndarray) -> float:
-    """Return the mean over edges of the entropy, in nats, of operation weights `(edges, ops)`."""
+    """Return the mean over edges of the entropy, in nats, of operation weights `(edges, ops)`.
+
+    Weights that do not add up to 1 are divided by their sum.
+    """
     rows = np.asarray(rows, np.float64)
+    rows = rows / np.maximum(rows.sum(axis=-1, keepdims=True), 1e-30)
     return float(-(rows * np.log(np.maximum(rows, 1e-30))).sum(axis=-1).mean())
 
 
@@ -147,5 +154,6 @@ def outcome(phase: Phase, finished: Finished) -> dict[str, Any]:
     }
 
 
-def _rounded(rows: np.ndarray) -> list[list[float]]:
-    return [[round(float(value), 6) for value in row] for row in rows]
+def _rounded(values: np.ndarray) -> Any:
+    """Return nested lists; architecture parameters may have one entry an edge as well as one an operation."""
+    return np.round(np.asarray(values, np.float64), 6).tolist()
