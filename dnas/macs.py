@@ -5,7 +5,9 @@ is the same on every device. Loops count as often as they turn; of a branch the 
 """
 
 import math
+import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -20,25 +22,40 @@ def count_macs(function: Callable[..., Any], *arguments: Any) -> int:
     known, counts once.
     """
     jaxpr = jax.make_jaxpr(function)(*arguments).jaxpr
-    return _count(partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[0])
+    return int(_count(partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[0]))
 
 
-def _count(jaxpr: core.Jaxpr) -> int:
-    return sum(_equation(equation) for equation in jaxpr.eqns)
+def happening(function: Callable[..., Any], times: int, turns: int) -> Callable[..., Any]:
+    """Return `function` so that it counts `times` in `turns` calls: for a branch that is not always taken."""
+
+    def named(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    named.__name__ = named.__qualname__ = f"happens_{times}_of_{turns}"
+    return jax.jit(named)
 
 
-def _equation(equation: Any) -> int:
+_HAPPENS = re.compile(r"happens_(\d+)_of_(\d+)")
+
+
+def _count(jaxpr: core.Jaxpr) -> Fraction:
+    return sum((_equation(equation) for equation in jaxpr.eqns), start=Fraction(0))
+
+
+def _equation(equation: Any) -> Fraction:
     name, params = equation.primitive.name, equation.params
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
         left = equation.invars[0].aval.shape
-        return math.prod(equation.outvars[0].aval.shape) * math.prod(left[axis] for axis in contracted)
+        return Fraction(math.prod(equation.outvars[0].aval.shape) * math.prod(left[axis] for axis in contracted))
     if name == "conv_general_dilated":
-        return _convolution(equation)
+        return Fraction(_convolution(equation))
     if name == "cond":
         return max(_count(branch.jaxpr) for branch in params["branches"])
-    turns = params["length"] if name == "scan" else 1
-    return turns * sum(_count(inner) for inner in _inner(params))
+    turns = Fraction(params["length"] if name == "scan" else 1)
+    if often := _HAPPENS.fullmatch(str(params.get("name", ""))):
+        turns = Fraction(int(often[1]), int(often[2]))
+    return turns * sum((_count(inner) for inner in _inner(params)), start=Fraction(0))
 
 
 def _convolution(equation: Any) -> int:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from dnas.macs import happening
 from dnas.nn.packing import Packing
 
 Tree = Any
@@ -54,10 +55,15 @@ class Edges(NamedTuple):
 
 
 class Packings(NamedTuple):
-    """How an edge's parameters and batch statistics lie in vectors."""
+    """How the parameters and batch statistics of each of so many edges lie in vectors."""
 
     params: Packing
     stats: Packing
+    edges: int
+
+    def counted(self, function: Callable[..., Tree], edges: Edges) -> Callable[..., Tree]:
+        """Return the function so that a count of multiply-adds leaves out filling."""
+        return happening(function, self.edges, edges.present.size)
 
 
 class Loops(NamedTuple):
@@ -95,14 +101,16 @@ def edge_loops(edge: Edge, packings: Packings, states: jax.Array, loops: Loops) 
 
 
 def _fill(edge: Edge, packings: Packings, states: jax.Array, loops: Loops) -> tuple[jax.Array, jax.Array]:
+    own_run = packings.counted(partial(_run, packings, edge), loops.edges)
+
     def leave(states: jax.Array, turn: Any) -> tuple[jax.Array, jax.Array]:
         params, stats, (source, *table) = turn
         x = (states if loops.sources is None else loops.sources)[source]
-        shared = _apart(source >= 0, _share, edge, x)
+        shared = _apart(source >= 0, partial(_share, edge), x)
 
         def run(states: jax.Array, own: Any) -> tuple[jax.Array, jax.Array]:
             params, stats, (target, present, weights, active) = own
-            value, stats = _apart(present, partial(_run, packings), edge, params, stats, shared, weights, active)
+            value, stats = _apart(present, own_run, params, stats, shared, weights, active)
             return states.at[target].add(value), stats
 
         return lax.scan(run, states, (params, stats, tuple(table)))
@@ -156,7 +164,7 @@ def _share_back(edge: Edge, x: jax.Array, cotangent: Tree) -> jax.Array:
     return jax.vjp(edge.share, x)[1](cotangent)[0]
 
 
-def _apart(present: jax.Array, function: Callable[..., Tree], edge: Edge, *arguments: Tree) -> Tree:
+def _apart(present: jax.Array, function: Callable[..., Tree], *arguments: Tree) -> Tree:
     """Call a function if `present`, else return zeros.
 
     It also keeps the compiler from letting anything grow together with what is inside. XLA's CPU compiler would
@@ -164,10 +172,9 @@ def _apart(present: jax.Array, function: Callable[..., Tree], edge: Edge, *argum
     so late that each turn needs a copy of it. So `present` must be nothing that a compiler knows, even where it is
     always true.
     """
-    own = partial(function, edge)
-    shapes = jax.eval_shape(own, *arguments)
+    shapes = jax.eval_shape(function, *arguments)
     nothing = lambda *_: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)  # noqa: E731
-    return lax.cond(present, own, nothing, *arguments)
+    return lax.cond(present, function, nothing, *arguments)
 
 
 def _forward(
@@ -183,19 +190,19 @@ def _backward(
     states, loops = residuals
     # What flows back to the sources goes into the buffer of the states where they are the same.
     of_sources = None if loops.sources is None else jnp.zeros_like(loops.sources)
+    own_run = packings.counted(partial(_run_back, packings, edge), loops.edges)
 
     def leave(carry: tuple[jax.Array, jax.Array | None], turn: Any) -> tuple[Any, Tree]:
         of_states, of_sources = carry
         params, stats, (source, *table) = turn
         x = (states if loops.sources is None else loops.sources)[source]
-        shared = _apart(source >= 0, _share, edge, x)
+        shared = _apart(source >= 0, partial(_share, edge), x)
 
         def run(of_shared: Tree, own: Any) -> tuple[Tree, Tree]:
             params, stats, (target, present, weights, active) = own
             of_params, of_own, of_weights = _apart(
                 present,
-                partial(_run_back, packings),
-                edge,
+                own_run,
                 params,
                 stats,
                 shared,
@@ -206,7 +213,7 @@ def _backward(
             return jax.tree.map(jnp.add, of_shared, of_own), (of_params, of_weights)
 
         of_shared, gradients = lax.scan(run, jax.tree.map(jnp.zeros_like, shared), (params, stats, tuple(table)))
-        of_x = _apart(source >= 0, _share_back, edge, x, of_shared)
+        of_x = _apart(source >= 0, partial(_share_back, edge), x, of_shared)
         if of_sources is None:
             of_states = of_states.at[source].add(of_x)
         else:

@@ -205,9 +205,10 @@ class MixedEdges(nn.Module):
             return self.plain(states, sources, _all_weights(weights), train)
         edge = MixedEdge(self.mixture, some=paths.active is not None)
         order = _by_source(self.pairs)
-        trees = [self.variables.get(kind, {}).get("op", {}) for kind in ("params", "batch_stats")]
-        packings = Packings(*(packing(tree, stacked=1) for tree in trees))
-        packed = [_packed(own, tree, len(self.pairs)) for own, tree in zip(packings, trees, strict=True)]
+        params, stats = (self.variables.get(kind, {}).get("op", {}) for kind in ("params", "batch_stats"))
+        count = len(self.pairs)
+        packings = Packings(packing(params, stacked=1), packing(stats, stacked=1), count)
+        packed = _packed(packings.params, params, count), _packed(packings.stats, stats, count)
         params, stats, paths = jax.tree.map(lambda rows: rows[order.rows], (*packed, paths))
         table = Edges(order.source, order.target, order.present, paths.weights, paths.active)
         states, stats = edge_loops(edge, packings, states, Loops(params, stats, sources, table))

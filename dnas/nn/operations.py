@@ -1,6 +1,7 @@
 """The candidate operations of the DARTS and NAS-Bench-201 spaces (arXiv:1806.09055, section 3.1; arXiv:2001.00326).
 
-`noise` is that of the space S4 of R-DARTS (arXiv:1909.09656). Every operation maps `(N, H, W, C)` to `(N, H / stride, W / stride, C)` and is a Linen module called as `op(x, train)`.
+`noise` is that of the space S4 of R-DARTS (arXiv:1909.09656). Every operation maps `(N, H, W, C)` to
+`(N, H / stride, W / stride, C)` and is a Linen module called as `op(x, train)`.
 Batch norm has epsilon 1e-5 and decay 0.9; `affine` says whether it has a scale and a bias.
 """
 
@@ -72,9 +73,10 @@ class Noise(Operation):
     """`noise`: a standard normal number in each place of the output, whatever the input (code of R-DARTS).
 
     Where its random numbers stand is kept with the running statistics, so that the network stays a pure function of its
-    variables and input, and a resumed search draws what the interrupted one would have drawn. `seed`, uniform in [0, 1),
-    comes from the key that initialises the network and tells edges apart; `count` is the number of draws in training.
-    In evaluation nothing moves, so that inputs of one shape see the same noise; the reference draws there too.
+    variables and input, and a resumed search draws what the interrupted one would have drawn: `seed`, uniform in
+    [0, 1), comes from the key that initialises the network and tells edges apart; `count` is the number of draws in
+    training. In evaluation nothing moves, so that inputs of one shape see the same noise, where the reference draws
+    anew.
     """
 
     @nn.compact

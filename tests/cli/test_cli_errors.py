@@ -18,7 +18,7 @@ Run = Callable[..., str]
         (["serch"], "did you mean 'search'"),
         (["search", "--preste", "tiny"], "did you mean '--preset'"),
         (["search", "--space", "dart"], "unknown space 'dart': did you mean 'darts'"),
-        (["search", "--method", "drats"], "unknown method 'drats': did you mean 'darts'"),
+        (["search", "--method", "dart"], "unknown method 'dart': did you mean 'darts'"),
         (["search", "--preset", "tny"], "unknown preset 'tny': did you mean 'tiny'"),
         (["search", "--data", "digit"], "unknown data set 'digit': did you mean 'digits'"),
         (["search", "--data", "cifar10"], "dnas data cifar10"),

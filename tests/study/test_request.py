@@ -34,9 +34,9 @@ def test_bad_arms(methods: list[str]) -> None:
     "arms",
     [
         ["darts"],
-        ["darts", " darts@search.epochs=2", "drats", "darts"],
+        ["darts", " darts@search.epochs=2", "dart", "darts"],
         ["darts@space.ops=none,skip_connect", "darts"],
-        ["darts@space.ops=none, skip_connect@search.epochs=2", "drats"],
+        ["darts@space.ops=none, skip_connect@search.epochs=2", "dart"],
         ["darts@search.epochs=2@space.ops=none,skip_connect", "darts@space.ops=none,skip_connect,avg_pool_3x3"],
         ["darts@search.epoch=2", "b"],
         ["darts", ""],
