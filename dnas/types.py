@@ -31,6 +31,7 @@ class Group(NamedTuple):
         nodes: for each node, the edges that enter it, as `(edge, source)` pairs; empty where edges do not compete.
         keep: how many incoming edges a node keeps at discretisation; `None` keeps all.
         concat: states whose concatenation is a cell's output.
+        allowed: for each edge, which of the operations it offers; `None` where every edge offers all.
     """
 
     edges: int
@@ -38,6 +39,7 @@ class Group(NamedTuple):
     nodes: tuple[tuple[tuple[int, int], ...], ...] = ()
     keep: int | None = None
     concat: tuple[int, ...] = ()
+    allowed: tuple[tuple[bool, ...], ...] | None = None
 
 
 Spec = Mapping[str, Group]

@@ -19,7 +19,10 @@ Masks = Mapping[str, np.ndarray]
 
 def all_allowed(spec: Spec) -> Masks:
     """Return the masks of the whole supernet."""
-    return {name: np.ones((group.edges, len(group.ops)), bool) for name, group in spec.items()}
+    return {
+        name: np.ones((group.edges, len(group.ops)), bool) if group.allowed is None else np.array(group.allowed)
+        for name, group in spec.items()
+    }
 
 
 def unsplit(masks: Masks) -> tuple[tuple[str, int], ...]:

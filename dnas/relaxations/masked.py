@@ -74,6 +74,12 @@ def masked(relaxation: Relaxation | None = None, allowed: Mapping[str, ArrayLike
     return Relaxation(init, weights, expected, advance)
 
 
+def offered(relaxation: Relaxation, spec: Spec) -> Relaxation:
+    """Return `relaxation` on the operations that the edges of `spec` offer: itself where every edge offers all."""
+    masks = {name: jnp.array(group.allowed) for name, group in spec.items() if group.allowed is not None}
+    return masked(relaxation, masks) if masks else relaxation
+
+
 def _lowered(alpha: Alpha, state: Masked) -> Alpha:
     return {
         name: jnp.where(state.allowed[name], rows, ABSENT) if name in state.allowed else rows

@@ -36,5 +36,8 @@ def _rows(name: str, group: Group, cell: Cell) -> np.ndarray:
         for edge in kept:
             if edge.source not in row_of or edge.op not in group.ops:
                 raise UserError(f"genotype, {name} cell: the space has no edge {edge.op}<-{edge.source}")
-            rows[row_of[edge.source], group.ops.index(edge.op)] += 1
+            row, column = row_of[edge.source], group.ops.index(edge.op)
+            if group.allowed is not None and not group.allowed[row][column]:
+                raise UserError(f"genotype, {name} cell: the space has no edge {edge.op}<-{edge.source}")
+            rows[row, column] += 1
     return rows

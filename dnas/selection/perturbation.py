@@ -154,7 +154,11 @@ def project(
         raise unknown("criterion", criterion, SIGNS)
     for name, edge in decisions.edges.items():
         group = spec[name]
-        columns = [column for column, op in enumerate(group.ops) if op != NONE or group.keep is None]
+        columns = [
+            column
+            for column, op in enumerate(group.ops)
+            if (op != NONE or group.keep is None) and (group.allowed is None or group.allowed[edge][column])
+        ]
         present = jax.device_get(merge(projected, weights))
         candidates = np.repeat(present[name][None], len(columns), axis=0)
         candidates[np.arange(len(columns)), edge, columns] = 0

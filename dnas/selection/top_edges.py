@@ -30,6 +30,8 @@ def top_edges(space: SearchSpace, weights: Weights) -> Genotype:
             raise ValueError(f"weights of {name!r}: expected {(group.edges, len(group.ops))}, got {rows.shape}")
         if not np.isfinite(rows).all():
             raise ValueError(f"weights of {name!r}: expected finite numbers")
+        if group.allowed is not None:
+            rows = np.where(group.allowed, rows, -np.inf)
         cells.append((name, _cell(group, rows)))
     return Genotype(space.name, tuple(cells))
 

@@ -17,10 +17,10 @@ from search_spaces.rdarts.subsets import OWN, SUBSETS, allowed, check_offered, c
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     **darts.PRESETS,
-    "paper": {**darts.PRESETS["paper"], "search.cutout": 16, "retrain.channels": 16, "retrain.cells": 8},
+    "paper": {**darts.PRESETS["paper"], "retrain.channels": 16, "retrain.cells": 8},
 }
-"""Those of the DARTS space. `paper` trains the network of the defaults of the R-DARTS code, 16 channels and 8 cells; for
-CIFAR-10 that code's list of settings has some of 36 channels and 20 cells."""
+"""Those of the DARTS space. `paper` trains a network of 16 channels and 8 cells, the defaults of the R-DARTS code; its
+list of settings has 36 channels and 20 cells for S1 on CIFAR-10."""
 
 
 def space(
@@ -38,9 +38,8 @@ def space(
     """Return a reduced DARTS space.
 
     In S1 the columns of `alpha` are the six operations that some edge offers. The supernet holds all of them on every
-    edge, but computes and trains only the two that the edge offers, whatever the others weigh. `allowed` says which
-    they are: a search mixes with `dnas.relaxations.masked(relaxation, allowed("S1", nodes))`, so that weights are
-    normalised over the two and no other is kept.
+    edge, but computes and trains only the two that the edge offers, between which `Group.allowed` has every search
+    choose.
 
     Args:
         classes: number of classes.
@@ -62,6 +61,11 @@ def space(
     own = {name: value for name, value in settings.items() if name != "subset"}
     whole = darts.space(**own, ops=ops(subset))
 
+    masks = allowed(subset, nodes)
+    spec = whole.spec
+    if subset == OWN:
+        spec = {name: group._replace(allowed=tuple(map(tuple, masks[name].tolist()))) for name, group in spec.items()}
+
     def apply(variables: Variables, mixture: Mixture, x: Array, *, train: bool) -> tuple[Array, Stats]:
         if subset == OWN:
             mixture = restricted(mixture, allowed(subset, nodes))
@@ -80,7 +84,7 @@ def space(
     def rebuild(**changes: Any) -> SearchSpace:
         return space(**{**settings, **changes})
 
-    return whole._replace(name="rdarts", apply=apply, build=build_derived, inherit=inherit, rebuild=rebuild)
+    return whole._replace(name="rdarts", spec=spec, apply=apply, build=build_derived, inherit=inherit, rebuild=rebuild)
 
 
 __all__ = [

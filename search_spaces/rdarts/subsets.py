@@ -69,10 +69,7 @@ def offered(subset: str, nodes: int = 4) -> dict[str, tuple[tuple[str, ...], ...
 
 
 def allowed(subset: str, nodes: int = 4) -> dict[str, np.ndarray]:
-    """Return for each group the `(edges, ops)` bool mask of the operations that its edges offer.
-
-    A search of S1 mixes with `dnas.relaxations.masked(relaxation, allowed("S1"))`.
-    """
+    """Return for each group the `(edges, ops)` bool mask of the operations that its edges offer."""
     columns = ops(subset)
     return {
         name: np.array([[op in own for op in columns] for own in rows]) for name, rows in offered(subset, nodes).items()
@@ -97,11 +94,9 @@ def check_offered(genotype: Genotype, subset: str, nodes: int) -> None:
                 if op not in own:
                     raise UserError(
                         f"genotype, {name} cell, node {node}: S1 offers {' or '.join(own)} on the edge from state "
-                        f"{source}, got {op}; search S1 with a relaxation masked by rdarts.allowed('S1', {nodes})"
+                        f"{source}, got {op}: choose one of these, or the whole space with --space darts"
                     )
 
 
 def _pair(text: str) -> tuple[str, ...]:
     return tuple(_SHORT[word] for word in text.split())
-
-

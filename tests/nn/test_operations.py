@@ -170,12 +170,13 @@ def check(module: Any, x: np.ndarray, reference: Callable[[Reference, np.ndarray
 
 
 def test_every_operation_has_a_reference() -> None:
-    assert set(REFERENCES) == set(names())
+    # What is random is held to laws of its own, where its space is tested.
+    assert {*REFERENCES, "noise"} == set(names())
 
 
 @pytest.mark.parametrize("settings", [SEARCHED, RETRAINED], ids=["searched", "retrained"])
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", REFERENCES)
 def test_operation(name: str, stride: int, settings: dict[str, bool]) -> None:
     module = operation(name)(CHANNELS, stride, **settings)
     variables = check(module, image(), lambda layers, x: REFERENCES[name](layers, x, stride))
