@@ -1,7 +1,8 @@
 """Bytes that a compiled program sends between devices, counted in its text.
 
 Every collective operation of the program is weighed with how often it runs: the body of a loop counts as often as the
-loop turns, which the compiler notes beside it. Nothing is measured, so one machine with simulated devices says what
+loop turns, which the compiler notes beside it, and a branch that is not always taken as often as
+`dnas.macs.happening` says. Nothing is measured, so one machine with simulated devices says what
 many accelerators would send.
 """
 
@@ -9,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all")
@@ -17,6 +19,7 @@ _COLLECTIVE = re.compile(rf"\s*(?:ROOT )?%?[\w.\-]+ = (.*?) ({'|'.join(KINDS)})(
 _SHAPE = re.compile(r"\b(pred|[a-z]+\d+\w*)\[([\d,]*)\]")
 _CALLED = re.compile(r"\b(body|condition|calls|to_apply)=%?([\w.\-]+)")
 _BRANCHES = re.compile(r"\b(?:branch_computations=\{([^}]*)\}|(?:true|false)_computation=(%?[\w.\-]+))")
+_HAPPENS = re.compile(r"happens_(\d+)_of_(\d+)")
 _TURNS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
 
@@ -58,7 +61,8 @@ def traffic(text: str) -> Traffic:
             known[name] = _sum(_of_line(line, weigh) for line in computations[name])
         return known[name]
 
-    return weigh(entry)
+    sent = weigh(entry)
+    return Traffic(Counter({kind: round(size) for kind, size in sent.bytes.items()}), round(sent.calls))
 
 
 def _computations(text: str) -> tuple[str, dict[str, list[str]]]:
@@ -82,7 +86,10 @@ def _of_line(line: str, weigh: Callable[[str], Traffic]) -> Traffic:
     collective = _COLLECTIVE.match(line)
     if collective:
         result, kind, started = collective.groups()
-        return Traffic(Counter({kind: _payload(result, kind, bool(started))}), 1)
+        often = _HAPPENS.search(line)
+        share = Fraction(int(often[1]), int(often[2])) if often else 1
+        # Fractions, so that the turns of a loop around it make whole numbers of them again.
+        return Traffic(Counter({kind: share * _payload(result, kind, bool(started))}), share)  # type: ignore[arg-type]
     inside = _sum(weigh(name) for _, name in _CALLED.findall(line))
     branches = [
         weigh(name.strip().lstrip("%")) for names in _BRANCHES.findall(line) for name in "".join(names).split(",")
