@@ -238,6 +238,12 @@ def test_s1_refuses_an_operation_that_an_edge_does_not_offer() -> None:
         with pytest.raises(UserError) as error:
             use(genotype)
         text = str(error.value)
-        for word in ("normal cell, node 0", "skip_connect or dil_conv_5x5", "state 1", "got sep_conv_3x3", "--space darts"):
+        for word in (
+            "normal cell, node 0",
+            "skip_connect or dil_conv_5x5",
+            "state 1",
+            "got sep_conv_3x3",
+            "--space darts",
+        ):
             assert word in text
     rdarts.build(genotype, classes=3)
