@@ -21,8 +21,9 @@ def normal(key: PRNGKey, spec: Spec, scale: float, mean: float = 0.0) -> dict[st
     }
 
 
-def zeros(spec: Spec) -> dict[str, Array]:
+def zeros(key: PRNGKey, spec: Spec) -> dict[str, Array]:
     """Return `(edges, ops)` rows of zeros for each group."""
+    del key
     return {name: jnp.zeros((group.edges, len(group.ops))) for name, group in spec.items()}
 
 

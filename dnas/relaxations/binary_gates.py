@@ -1,14 +1,16 @@
 """The binary gates of ProxylessNAS (Cai, Zhu and Han, arXiv:1812.00332)."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from dnas.errors import UserError, unknown
-from dnas.relaxations._alpha import group_keys, normal, softmaxes
+from dnas.relaxations._alpha import group_keys, normal
+from dnas.relaxations._by_rows import by_rows
 from dnas.relaxations._paths import straight_through
-from dnas.types import Alpha, Array, Mixture, Paths, PRNGKey, Relaxation, Spec, Weights
+from dnas.types import Alpha, Array, Paths, PRNGKey, Relaxation, Spec
 
 MODES = ("two", "full")
 
@@ -38,29 +40,21 @@ def binary_gates(mode: str = "two", scale: float = 1e-3) -> Relaxation:
     if mode not in MODES:
         raise unknown("mode of binary gates", mode, MODES)
 
-    def init(key: PRNGKey, spec: Spec) -> tuple[Alpha, Any]:
-        for name, group in spec.items():
-            if mode == "two" and len(group.ops) < 2:
-                raise UserError(f"binary gates of {name!r}: expected two operations or more, got {len(group.ops)}")
-        return normal(key, spec, scale), ()
+    if mode == "full":
+        return by_rows(partial(normal, scale=scale), draw=_full)
+    return by_rows(partial(_start, scale=scale), draw=_two)._replace(advance=_advance)
 
-    def expected(alpha: Alpha, state: Any) -> Weights:
-        del state
-        return softmaxes(alpha)
 
-    def weights(key: PRNGKey, alpha: Alpha, state: Any) -> Mixture:
-        del state
-        keys = group_keys(key, alpha)
-        draw = _two if mode == "two" else _full
-        return {name: draw(keys[name], rows) for name, rows in alpha.items()}
+def _start(key: PRNGKey, spec: Spec, scale: float) -> Alpha:
+    for name, group in spec.items():
+        if len(group.ops) < 2:
+            raise UserError(f"binary gates of {name!r}: expected two operations or more, got {len(group.ops)}")
+    return normal(key, spec, scale)
 
-    def advance(key: PRNGKey, before: Alpha, after: Alpha, state: Any) -> tuple[Alpha, Any]:
-        if mode == "full":
-            return after, state
-        keys = group_keys(key, before)
-        return {name: _rescaled(keys[name], rows, after[name]) for name, rows in before.items()}, state
 
-    return Relaxation(init, weights, expected, advance)
+def _advance(key: PRNGKey, before: Alpha, after: Alpha, state: Any) -> tuple[Alpha, Any]:
+    keys = group_keys(key, before)
+    return {name: _rescaled(keys[name], rows, after[name]) for name, rows in before.items()}, state
 
 
 def _gates(key: PRNGKey, rows: Array) -> Array:
@@ -69,11 +63,13 @@ def _gates(key: PRNGKey, rows: Array) -> Array:
     return straight_through(hard, jax.nn.softmax(rows, axis=-1))
 
 
-def _full(key: PRNGKey, rows: Array) -> Array:
+def _full(key: PRNGKey, rows: Array, state: Any) -> Array:
+    del state
     return _gates(key, rows)
 
 
-def _two(key: PRNGKey, rows: Array) -> Paths:
+def _two(key: PRNGKey, rows: Array, state: Any) -> Paths:
+    del state
     key_pair, key_gate = jax.random.split(key)
     pair, chosen = _pair(key_pair, rows)
     return Paths(_gates(key_gate, jnp.where(chosen, rows, -jnp.inf)), pair)

@@ -1,12 +1,14 @@
 """The Dirichlet distribution of DrNAS (Chen et al., arXiv:2006.10355)."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from dnas.relaxations._alpha import ABSENT, group_keys, normal
-from dnas.types import Alpha, Array, Mixture, PRNGKey, Relaxation, Spec, Weights
+from dnas.relaxations._alpha import ABSENT, normal
+from dnas.relaxations._by_rows import by_rows
+from dnas.types import Array, PRNGKey, Relaxation
 
 FLOOR = 1e-6
 """Smallest concentration, below which a draw is one-hot to the last bit and its derivative no longer finite."""
@@ -24,24 +26,7 @@ def dirichlet(scale: float = 1e-3) -> Relaxation:
     Args:
         scale: standard deviation of the normal distribution that `alpha` starts from.
     """
-
-    def init(key: PRNGKey, spec: Spec) -> tuple[Alpha, Any]:
-        return normal(key, spec, scale), ()
-
-    def expected(alpha: Alpha, state: Any) -> Weights:
-        del state
-        return {name: _mean(rows) for name, rows in alpha.items()}
-
-    def weights(key: PRNGKey, alpha: Alpha, state: Any) -> Mixture:
-        del state
-        keys = group_keys(key, alpha)
-        return {name: _draw(keys[name], rows) for name, rows in alpha.items()}
-
-    def advance(key: PRNGKey, before: Alpha, after: Alpha, state: Any) -> tuple[Alpha, Any]:
-        del key, before
-        return after, state
-
-    return Relaxation(init, weights, expected, advance)
+    return by_rows(partial(normal, scale=scale), _mean, _draw)
 
 
 def _concentration(rows: Array) -> Array:
@@ -54,7 +39,8 @@ def _mean(rows: Array) -> Array:
     return present / jnp.maximum(present.sum(axis=-1, keepdims=True), FLOOR)
 
 
-def _draw(key: PRNGKey, rows: Array) -> Array:
+def _draw(key: PRNGKey, rows: Array, state: Any) -> Array:
+    del state
     # Logarithms, since a Gamma variable of small concentration underflows.
     log_gamma = jax.random.loggamma(key, _concentration(rows))
     return jax.nn.softmax(jnp.where(rows <= ABSENT, jnp.finfo(rows.dtype).min / 2, log_gamma), axis=-1)

@@ -1,12 +1,15 @@
 """The sampled paths of GDAS: Gumbel-softmax with a straight-through gradient (Dong and Yang, arXiv:1910.04465)."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
-from dnas.relaxations._alpha import group_keys, normal, softmaxes
+from dnas.relaxations._alpha import normal
 from dnas.relaxations._annealing import Annealed, temperature
+from dnas.relaxations._by_rows import by_rows
 from dnas.relaxations._paths import one_path
-from dnas.types import Alpha, Array, Mixture, Paths, PRNGKey, Relaxation, Spec, Weights
+from dnas.types import Array, Paths, PRNGKey, Relaxation
 
 
 def gdas(start: float = 10.0, end: float = 0.1, steps: int = 97_750, scale: float = 1e-3) -> Relaxation:
@@ -30,26 +33,9 @@ def gdas(start: float = 10.0, end: float = 0.1, steps: int = 97_750, scale: floa
     Raises:
         UserError: for a temperature that is not positive, or fewer than one step.
     """
-    course = temperature(start, end, steps)
-
-    def init(key: PRNGKey, spec: Spec) -> tuple[Alpha, Annealed]:
-        return normal(key, spec, scale), course.init()
-
-    def expected(alpha: Alpha, state: Annealed) -> Weights:
-        del state
-        return softmaxes(alpha)
-
-    def weights(key: PRNGKey, alpha: Alpha, state: Annealed) -> Mixture:
-        keys = group_keys(key, alpha)
-        return {name: _draw(keys[name], rows, state.value) for name, rows in alpha.items()}
-
-    def advance(key: PRNGKey, before: Alpha, after: Alpha, state: Annealed) -> tuple[Alpha, Annealed]:
-        del key, before
-        return after, course.advance(state)
-
-    return Relaxation(init, weights, expected, advance)
+    return by_rows(partial(normal, scale=scale), draw=_draw, course=temperature(start, end, steps))
 
 
-def _draw(key: PRNGKey, rows: Array, heat: Array) -> Paths:
+def _draw(key: PRNGKey, rows: Array, heat: Annealed) -> Paths:
     noisy = jax.nn.log_softmax(rows, axis=-1) + jax.random.gumbel(key, rows.shape)
-    return one_path(jnp.argmax(noisy, axis=-1), jax.nn.softmax(noisy / heat, axis=-1))
+    return one_path(jnp.argmax(noisy, axis=-1), jax.nn.softmax(noisy / heat.value, axis=-1))

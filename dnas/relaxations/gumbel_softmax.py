@@ -1,10 +1,13 @@
 """The Gumbel-softmax of SNAS (Xie et al., arXiv:1812.09926; the distribution: arXiv:1611.00712, 1611.01144)."""
 
+from functools import partial
+
 import jax
 
-from dnas.relaxations._alpha import group_keys, normal, softmaxes
+from dnas.relaxations._alpha import normal
 from dnas.relaxations._annealing import Annealed, temperature
-from dnas.types import Alpha, Array, Mixture, PRNGKey, Relaxation, Spec, Weights
+from dnas.relaxations._by_rows import by_rows
+from dnas.types import Array, PRNGKey, Relaxation
 
 
 def gumbel_softmax(
@@ -35,24 +38,8 @@ def gumbel_softmax(
         UserError: for a temperature that is not positive, an unknown schedule, or fewer than one step.
     """
     course = temperature(start, end, steps, schedule)
+    return by_rows(partial(normal, scale=scale, mean=mean), draw=_draw, course=course)
 
-    def init(key: PRNGKey, spec: Spec) -> tuple[Alpha, Annealed]:
-        return normal(key, spec, scale, mean), course.init()
 
-    def expected(alpha: Alpha, state: Annealed) -> Weights:
-        del state
-        return softmaxes(alpha)
-
-    def weights(key: PRNGKey, alpha: Alpha, state: Annealed) -> Mixture:
-        keys = group_keys(key, alpha)
-
-        def draw(name: str, rows: Array) -> Array:
-            return jax.nn.softmax((rows + jax.random.gumbel(keys[name], rows.shape)) / state.value, axis=-1)
-
-        return {name: draw(name, rows) for name, rows in alpha.items()}
-
-    def advance(key: PRNGKey, before: Alpha, after: Alpha, state: Annealed) -> tuple[Alpha, Annealed]:
-        del key, before
-        return after, course.advance(state)
-
-    return Relaxation(init, weights, expected, advance)
+def _draw(key: PRNGKey, rows: Array, heat: Annealed) -> Array:
+    return jax.nn.softmax((rows + jax.random.gumbel(key, rows.shape)) / heat.value, axis=-1)

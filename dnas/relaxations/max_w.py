@@ -1,9 +1,11 @@
 """The Max-W regularisation of sharpDARTS (Hundt, Jain and Hager, arXiv:1903.09900)."""
 
+from functools import partial
 from typing import Any
 
-from dnas.relaxations._alpha import normal, softmaxes
-from dnas.types import Alpha, Mixture, PRNGKey, Relaxation, Spec, Weights
+from dnas.relaxations._alpha import normal
+from dnas.relaxations._by_rows import by_rows, softmax_rows
+from dnas.types import Array, PRNGKey, Relaxation
 
 
 def max_w(scale: float = 1e-3) -> Relaxation:
@@ -19,21 +21,11 @@ def max_w(scale: float = 1e-3) -> Relaxation:
     Args:
         scale: standard deviation of the normal distribution that `alpha` starts from.
     """
+    return by_rows(partial(normal, scale=scale), draw=_max_w)
 
-    def init(key: PRNGKey, spec: Spec) -> tuple[Alpha, Any]:
-        return normal(key, spec, scale), ()
 
-    def expected(alpha: Alpha, state: Any) -> Weights:
-        del state
-        return softmaxes(alpha)
-
-    def weights(key: PRNGKey, alpha: Alpha, state: Any) -> Mixture:
-        del key
-        # In this order the leading weight is 1 to the last bit.
-        return {name: 1.0 + (w - w.max(axis=-1, keepdims=True)) for name, w in expected(alpha, state).items()}
-
-    def advance(key: PRNGKey, before: Alpha, after: Alpha, state: Any) -> tuple[Alpha, Any]:
-        del key, before
-        return after, state
-
-    return Relaxation(init, weights, expected, advance)
+def _max_w(key: PRNGKey, rows: Array, state: Any) -> Array:
+    del key, state
+    w = softmax_rows(rows)
+    # In this order the leading weight is 1 to the last bit.
+    return 1.0 + (w - w.max(axis=-1, keepdims=True))

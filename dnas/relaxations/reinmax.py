@@ -1,14 +1,16 @@
 """ReinMax, a straight-through gradient of second order (Liu et al., arXiv:2304.08612)."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from dnas.errors import UserError
-from dnas.relaxations._alpha import group_keys, normal, softmaxes
+from dnas.relaxations._alpha import normal
+from dnas.relaxations._by_rows import by_rows
 from dnas.relaxations._paths import one_path
-from dnas.types import Alpha, Array, Mixture, Paths, PRNGKey, Relaxation, Spec, Weights
+from dnas.types import Array, Paths, PRNGKey, Relaxation
 
 
 def reinmax(temperature: float = 1.0, scale: float = 1e-3) -> Relaxation:
@@ -31,27 +33,11 @@ def reinmax(temperature: float = 1.0, scale: float = 1e-3) -> Relaxation:
     """
     if not temperature >= 1:
         raise UserError(f"temperature: expected at least 1 for ReinMax, got {temperature}")
-
-    def init(key: PRNGKey, spec: Spec) -> tuple[Alpha, Any]:
-        return normal(key, spec, scale), ()
-
-    def expected(alpha: Alpha, state: Any) -> Weights:
-        del state
-        return softmaxes(alpha)
-
-    def weights(key: PRNGKey, alpha: Alpha, state: Any) -> Mixture:
-        del state
-        keys = group_keys(key, alpha)
-        return {name: _draw(keys[name], rows, temperature) for name, rows in alpha.items()}
-
-    def advance(key: PRNGKey, before: Alpha, after: Alpha, state: Any) -> tuple[Alpha, Any]:
-        del key, before
-        return after, state
-
-    return Relaxation(init, weights, expected, advance)
+    return by_rows(partial(normal, scale=scale), draw=partial(_draw, temperature))
 
 
-def _draw(key: PRNGKey, rows: Array, temperature: float) -> Paths:
+def _draw(temperature: float, key: PRNGKey, rows: Array, state: Any) -> Paths:
+    del state
     column = jax.random.categorical(key, rows, axis=-1)
     hard = jax.nn.one_hot(column, rows.shape[-1], dtype=rows.dtype)
     middle = jax.lax.stop_gradient(0.5 * (jax.nn.softmax(rows / temperature, axis=-1) + hard))

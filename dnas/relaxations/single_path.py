@@ -5,9 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dnas.relaxations._alpha import ABSENT, group_keys, zeros
+from dnas.relaxations._alpha import ABSENT, zeros
+from dnas.relaxations._by_rows import by_rows, softmax_rows
 from dnas.relaxations._paths import one_path
-from dnas.types import Alpha, Array, Mixture, PRNGKey, Relaxation, Spec, Weights
+from dnas.types import Array, Paths, PRNGKey, Relaxation
 
 
 def single_path() -> Relaxation:
@@ -16,28 +17,16 @@ def single_path() -> Relaxation:
     Nothing is learnt: `alpha` starts at zero and its gradient is zero. It only says, through `masked`, which
     operations there are to draw from. `expected` gives each of them the same weight.
     """
+    return by_rows(zeros, _expected, _draw)
 
-    def init(key: PRNGKey, spec: Spec) -> tuple[Alpha, Any]:
-        del key
-        return zeros(spec), ()
 
-    def expected(alpha: Alpha, state: Any) -> Weights:
-        del state
-        return {name: jax.nn.softmax(_even(rows), axis=-1) for name, rows in alpha.items()}
+def _expected(rows: Array) -> Array:
+    return softmax_rows(_even(rows))
 
-    def weights(key: PRNGKey, alpha: Alpha, state: Any) -> Mixture:
-        del state
-        keys = group_keys(key, alpha)
-        return {
-            name: one_path(jax.random.categorical(keys[name], _even(rows), axis=-1), jnp.zeros_like(rows))
-            for name, rows in alpha.items()
-        }
 
-    def advance(key: PRNGKey, before: Alpha, after: Alpha, state: Any) -> tuple[Alpha, Any]:
-        del key, before
-        return after, state
-
-    return Relaxation(init, weights, expected, advance)
+def _draw(key: PRNGKey, rows: Array, state: Any) -> Paths:
+    del state
+    return one_path(jax.random.categorical(key, _even(rows), axis=-1), jnp.zeros_like(rows))
 
 
 def _even(rows: Array) -> Array:

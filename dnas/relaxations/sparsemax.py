@@ -1,12 +1,13 @@
 """Sparsemax (Martins and Astudillo, arXiv:1602.02068), which TangleNAS mixes entangled operations with."""
 
-from typing import Any
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from dnas.relaxations._alpha import normal
-from dnas.types import Alpha, Array, Mixture, PRNGKey, Relaxation, Spec, Weights
+from dnas.relaxations._by_rows import by_rows
+from dnas.types import Array, Relaxation
 
 
 def sparsemax(scale: float = 1e-3) -> Relaxation:
@@ -17,23 +18,7 @@ def sparsemax(scale: float = 1e-3) -> Relaxation:
     Args:
         scale: standard deviation of the normal distribution that `alpha` starts from.
     """
-
-    def init(key: PRNGKey, spec: Spec) -> tuple[Alpha, Any]:
-        return normal(key, spec, scale), ()
-
-    def expected(alpha: Alpha, state: Any) -> Weights:
-        del state
-        return {name: _project(rows) for name, rows in alpha.items()}
-
-    def weights(key: PRNGKey, alpha: Alpha, state: Any) -> Mixture:
-        del key
-        return expected(alpha, state)
-
-    def advance(key: PRNGKey, before: Alpha, after: Alpha, state: Any) -> tuple[Alpha, Any]:
-        del key, before
-        return after, state
-
-    return Relaxation(init, weights, expected, advance)
+    return by_rows(partial(normal, scale=scale), _project)
 
 
 def _project(rows: Array) -> Array:
