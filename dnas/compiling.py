@@ -5,8 +5,8 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 
-_CPU = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INVALID"}
-"""Without products handed to a library: reading a program from the persistent cache takes time that grows with their
+_CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""No kind of operation. Without products handed to a library: reading a program from the persistent cache takes time that grows with their
 number times the number of all instructions, a third of a minute for a DARTS supernet. Steps are as fast."""
 
 

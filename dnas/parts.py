@@ -1,6 +1,6 @@
 """What every composition shares: a search's parts, its objective and updates, and what is read off its state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +9,7 @@ import optax
 
 from dnas.genotype import Genotype
 from dnas.losses import accuracy
+from dnas.relaxations.masked import offered
 from dnas.types import (
     Alpha,
     Array,
@@ -130,3 +131,17 @@ class Parts(NamedTuple):
     def search(self, init: Callable[..., SearchState], step: Callable[..., Any]) -> Search:
         """Return the search that starts and steps in this way."""
         return Search(self.space, init, step, self.weights, self.predict, self.select)
+
+
+def gathered(
+    space: SearchSpace,
+    relaxation: Relaxation,
+    selection: Selection,
+    weight_optimizer: optax.GradientTransformation,
+    alpha_optimizer: optax.GradientTransformation,
+    loss: Callable[[Array, Array], Array],
+    regularisers: Sequence[Regulariser],
+) -> Parts:
+    """Return the parts of a search whose relaxation mixes only what the edges of the space offer."""
+    own = offered(relaxation, space.spec)
+    return Parts(space, own, selection, weight_optimizer, alpha_optimizer, loss, tuple(regularisers))

@@ -18,8 +18,7 @@ from jax import lax
 from dnas.arguments import at_least_one
 from dnas.errors import UserError
 from dnas.losses import cross_entropy
-from dnas.parts import Change, Parts, Told, told
-from dnas.relaxations.masked import offered
+from dnas.parts import Change, Parts, Told, gathered, told
 from dnas.types import (
     Array,
     Batch,
@@ -83,9 +82,7 @@ def compose(
     at_least_one(alpha_every=alpha_every)
     if warm_up < 0:
         raise UserError(f"warm_up is {warm_up}, but it counts steps: choose 0 or more")
-    parts = Parts(
-        space, offered(relaxation, space.spec), selection, weight_optimizer, alpha_optimizer, loss, tuple(regularisers)
-    )
+    parts = gathered(space, relaxation, selection, weight_optimizer, alpha_optimizer, loss, regularisers)
     plan = _Plan(parts, hypergradient, warm_up, alpha_every, weights_first, single_level, perturbation)
 
     def init(key: PRNGKey, x: Array) -> SearchState:

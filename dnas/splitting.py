@@ -19,8 +19,7 @@ from jax import lax
 
 from dnas.errors import UserError
 from dnas.losses import cross_entropy
-from dnas.parts import Parts, Told, told
-from dnas.relaxations.masked import offered
+from dnas.parts import Parts, Told, gathered, told
 from dnas.types import (
     Alpha,
     Array,
@@ -83,9 +82,7 @@ def split_search(
         raise UserError(f"balance is {balance}: choose a value greater than 0")
     if not coupling >= 0:
         raise UserError(f"coupling is {coupling}: choose 0 or a greater value")
-    parts = Parts(
-        space, offered(relaxation, space.spec), selection, weight_optimizer, alpha_optimizer, loss, tuple(regularisers)
-    )
+    parts = gathered(space, relaxation, selection, weight_optimizer, alpha_optimizer, loss, regularisers)
     plan = _Plan(parts, balance, coupling)
 
     def init(key: PRNGKey, x: Array) -> SearchState:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dnas.macs import happening
+from dnas.nn.apart import apart
 from dnas.nn.packing import Packing
 
 Tree = Any
@@ -106,11 +107,11 @@ def _fill(edge: Edge, packings: Packings, states: jax.Array, loops: Loops) -> tu
     def leave(states: jax.Array, turn: Any) -> tuple[jax.Array, jax.Array]:
         params, stats, (source, *table) = turn
         x = (states if loops.sources is None else loops.sources)[source]
-        shared = _apart(source >= 0, partial(_share, edge), x)
+        shared = apart(source >= 0, partial(_share, edge), x)
 
         def run(states: jax.Array, own: Any) -> tuple[jax.Array, jax.Array]:
             params, stats, (target, present, weights, active) = own
-            value, stats = _apart(present, own_run, params, stats, shared, weights, active)
+            value, stats = apart(present, own_run, params, stats, shared, weights, active)
             return states.at[target].add(value), stats
 
         return lax.scan(run, states, (params, stats, tuple(table)))
@@ -164,19 +165,6 @@ def _share_back(edge: Edge, x: jax.Array, cotangent: Tree) -> jax.Array:
     return jax.vjp(edge.share, x)[1](cotangent)[0]
 
 
-def _apart(present: jax.Array, function: Callable[..., Tree], *arguments: Tree) -> Tree:
-    """Call a function if `present`, else return zeros.
-
-    It also keeps the compiler from letting anything grow together with what is inside. XLA's CPU compiler would
-    otherwise fold the work on one edge into the update of the buffer, which it runs on one thread, and read the buffer
-    so late that each turn needs a copy of it. So `present` must be nothing that a compiler knows, even where it is
-    always true.
-    """
-    shapes = jax.eval_shape(function, *arguments)
-    nothing = lambda *_: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)  # noqa: E731
-    return lax.cond(present, function, nothing, *arguments)
-
-
 def _forward(
     edge: Edge, packings: Packings, states: jax.Array, loops: Loops
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, Loops]]:
@@ -196,11 +184,11 @@ def _backward(
         of_states, of_sources = carry
         params, stats, (source, *table) = turn
         x = (states if loops.sources is None else loops.sources)[source]
-        shared = _apart(source >= 0, partial(_share, edge), x)
+        shared = apart(source >= 0, partial(_share, edge), x)
 
         def run(of_shared: Tree, own: Any) -> tuple[Tree, Tree]:
             params, stats, (target, present, weights, active) = own
-            of_params, of_own, of_weights = _apart(
+            of_params, of_own, of_weights = apart(
                 present,
                 own_run,
                 params,
@@ -213,7 +201,7 @@ def _backward(
             return jax.tree.map(jnp.add, of_shared, of_own), (of_params, of_weights)
 
         of_shared, gradients = lax.scan(run, jax.tree.map(jnp.zeros_like, shared), (params, stats, tuple(table)))
-        of_x = _apart(source >= 0, partial(_share_back, edge), x, of_shared)
+        of_x = apart(source >= 0, partial(_share_back, edge), x, of_shared)
         if of_sources is None:
             of_states = of_states.at[source].add(of_x)
         else:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from dnas.nn.apart import apart
+from dnas.nn.apart import held
 from dnas.nn.mixed import Candidate, mix_paths
 from dnas.nn.operations import Pool
 from dnas.nn.partial_channels import divide, join
@@ -41,7 +41,7 @@ class SearchCell(nn.Module):
         """Map `(N, H, W, C)`, the cell's index and operation weights (edges, ops) to the last node and `None`."""
         values: list[list[jax.Array]] = [[x], *([] for _ in range(NODES))]
         for source in range(NODES):
-            state = apart(sum(values[source][1:], start=values[source][0]), index)
+            state = held(sum(values[source][1:], start=values[source][0]), index)
             own, rest = (state, None) if self.parts == 1 else divide(state, self.parts, 1)
             shared = {} if isinstance(weights, Paths) and self.train else self.share(own, source)
             for target in range(source + 1, NODES + 1):
