@@ -8,6 +8,7 @@ from dnas.errors import UserError
 from dnas.genotype import Cell, Edge, Genotype
 from dnas.methods.darts import darts
 from dnas.methods.darts_minus import darts_minus
+from dnas.methods.darts_pt import darts_pt
 from dnas.methods.darts_second_order import darts_second_order
 from dnas.methods.darts_single_level import darts_single_level
 from dnas.methods.drnas import drnas
@@ -22,12 +23,14 @@ from dnas.methods.sdarts import sdarts
 from dnas.methods.setn import setn
 from dnas.methods.sharp_darts import sharp_darts
 from dnas.methods.snas import snas
-from dnas.types import Batch, Batches, Group, Network, Search, SearchInfo, SearchSpace, SearchState
+from dnas.types import Batch, Batches, Between, Course, Group, Network, Search, SearchInfo, SearchSpace, SearchState
 
 __all__ = [
     "Batch",
     "Batches",
+    "Between",
     "Cell",
+    "Course",
     "Edge",
     "Genotype",
     "Group",
@@ -39,6 +42,7 @@ __all__ = [
     "UserError",
     "darts",
     "darts_minus",
+    "darts_pt",
     "darts_second_order",
     "darts_single_level",
     "drnas",

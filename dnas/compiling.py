@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 _CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
-"""No kind of operation. Without products handed to a library: reading a program from the persistent cache takes time that grows with their
-number times the number of all instructions, a third of a minute for a DARTS supernet. Steps are as fast."""
+"""No kind of operation is handed to a library. With products handed over, reading a program from the persistent cache
+takes time that grows with their number times the number of all instructions, a third of a minute for a DARTS supernet.
+Steps are as fast."""
 
 
 @cache

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import numpy as np
 
 from dnas.errors import UserError
 from dnas.genotype import Genotype
@@ -257,7 +258,10 @@ Selection = Callable[[SearchSpace, Weights], Genotype]
 
 
 class SearchState(NamedTuple):
-    """Everything a search carries from step to step, as one pytree: a checkpoint is this tree."""
+    """Everything a search carries from step to step, as one pytree: a checkpoint is this tree.
+
+    `memory` is what a search keeps for its turns between epochs (`Course`); steps leave it alone.
+    """
 
     params: Params
     stats: Stats
@@ -268,6 +272,7 @@ class SearchState(NamedTuple):
     hypergradient: Any
     key: PRNGKey
     step: Array
+    memory: Any = ()
 
 
 class SearchInfo(NamedTuple):
@@ -283,6 +288,39 @@ class SearchInfo(NamedTuple):
     valid_accuracy: Array
 
 
+class Between(NamedTuple):
+    """What a search may ask of its data between two epochs; called on the host.
+
+    Attributes:
+        scores: `(state, weights) -> (accuracies, losses)`, two `(N,)` arrays of floats: the supernet on all validation
+            data, with batch statistics, mixed by each of N candidates' weights, `(N, edges, ops)` for each group.
+        batches: `(index) -> Batches`, minibatches of both levels without augmentation; the same for the same `index`.
+    """
+
+    scores: Callable[[SearchState, Weights], tuple[np.ndarray, np.ndarray]]
+    batches: Callable[[int], Batches]
+
+
+class Course(NamedTuple):
+    """What a search does between epochs, on the host: nothing, by default.
+
+    Everything that is decided there depends on the state and the data alone, so that an interrupted search decides the
+    same again; what must be remembered is in the state's `memory`.
+
+    Attributes:
+        epochs: epochs until the search ends, counted from step 0; `None` leaves that to the caller.
+        turn: `(state, between) -> SearchState` of the same structure and shapes, at the end of each epoch.
+        done: `(state) -> bool`, asked at the end of each epoch, after the turn: whether to end now.
+        then: `(state, between) -> Search | None`, asked where the search ends: the search that goes on from there,
+            whose `init` makes the state that it begins with, and whose steps count on.
+    """
+
+    epochs: int | None = None
+    turn: Callable[[SearchState, Between], SearchState] | None = None
+    done: Callable[[SearchState], bool] | None = None
+    then: Callable[[SearchState, Between], "Search | None"] | None = None
+
+
 class Search(NamedTuple):
     """A differentiable architecture search as a value.
 
@@ -293,6 +331,7 @@ class Search(NamedTuple):
         weights: `(state) -> Weights`, the present operation weights, as the relaxation expects them.
         predict: `(state, x) -> logits` of the supernet in evaluation mode.
         select: `(state) -> Genotype`; runs on the host.
+        course: what happens between epochs; whoever drives the steps sees to it, as `dnas search` does.
     """
 
     space: SearchSpace
@@ -301,3 +340,4 @@ class Search(NamedTuple):
     weights: Callable[[SearchState], Weights]
     predict: Callable[[SearchState, Array], Array]
     select: Callable[[SearchState], Genotype]
+    course: Course = Course()

@@ -41,6 +41,10 @@ class Phase(NamedTuple):
         record: `(state, epoch) -> further entries` of the epoch's line in the metrics.
         tell: `(line) -> text` that the user sees at the end of an epoch; nothing where it is empty.
         devices: where it runs; `arguments` must be there.
+        turn: `(state) -> state` at the end of each epoch, before anything is recorded or saved.
+        done: `(state) -> bool`, whether the phase ends at the end of this epoch, though not all are over.
+        stage: counts programs that continue one another under one name; each has checkpoints of its own.
+        before: what the stages before took.
     """
 
     name: str
@@ -54,6 +58,16 @@ class Phase(NamedTuple):
     record: Callable[[Any, int], dict[str, Any]]
     tell: Callable[[dict[str, Any]], str] | None = None
     devices: Devices = ONE
+    turn: Callable[[Any], Any] | None = None
+    done: Callable[[Any], bool] | None = None
+    stage: int = 1
+    before: "Finished | None" = None
+
+    def over(self, state: Any) -> bool:
+        """Return whether the state is one in which the phase ends."""
+        step = int(state.step)
+        whole = step > 0 and step % self.chunk.per_epoch == 0
+        return step >= self.epochs * self.chunk.per_epoch or (whole and self.done is not None and self.done(state))
 
 
 class Lane(NamedTuple):
@@ -64,7 +78,8 @@ class Lane(NamedTuple):
 
     def checkpoints(self) -> Checkpoints:
         """Return the phase's checkpoints in the run."""
-        return Checkpoints(self.run.path / "checkpoints" / self.phase.name)
+        stage = f"-{self.phase.stage}" if self.phase.stage > 1 else ""
+        return Checkpoints(self.run.path / "checkpoints" / f"{self.phase.name}{stage}")
 
 
 class Progress(NamedTuple):
@@ -107,7 +122,8 @@ def run_phases(lanes: Sequence[Lane], screen: Screen, stop: Stop) -> list[Finish
     """Run phases that differ in key and data rows only to their end; several of them as one compiled program.
 
     Each has its own run directory, from whose checkpoint it continues; all must stand at the same step, which
-    `align` sees to. A phase that diverges stops alone. The time of a common program is divided evenly.
+    `align` sees to. A phase that diverges stops alone. The time of a common program is divided evenly. Phases that
+    have a `turn`, or can be `done` early, must run alone.
 
     Args:
         lanes: phases of one program (same shapes, same length) with their directories.
@@ -122,15 +138,15 @@ def run_phases(lanes: Sequence[Lane], screen: Screen, stop: Stop) -> list[Finish
     title = phase.title if len(lanes) == 1 else f"{phase.title} ({len(lanes)} at once)"
     chunk = phase.chunk if len(lanes) == 1 else together(phase.chunk)
     state, arguments = _stacked(tracks)
-    step, total = int(tracks[0].state.step), phase.epochs * phase.chunk.per_epoch
-    program = _compile(phase.devices, chunk.run, state, arguments, tracks, title, screen) if step < total else chunk.run
+    step, over = int(tracks[0].state.step), phase.over(tracks[0].state)
+    program = chunk.run if over else _compile(phase.devices, chunk.run, state, arguments, tracks, title, screen)
     stop.check()
     with ExitStack() as stack:
         boards = [
             _board(stack, track.folder / "tb" / phase.name, step // phase.chunk.per_epoch + 1) for track in tracks
         ]
         bar = stack.enter_context(screen.bar(title, phase.epochs, phase.chunk.per_epoch, step))
-        while step < total:
+        while not over:
             first, started = step, time.perf_counter()
             for track in tracks:
                 track.state = None
@@ -142,7 +158,7 @@ def run_phases(lanes: Sequence[Lane], screen: Screen, stop: Stop) -> list[Finish
             in_epoch = (step - 1) % phase.chunk.per_epoch + 1
             epoch_done = in_epoch == phase.chunk.per_epoch
             due = epoch_done and (step // phase.chunk.per_epoch) % phase.checkpoint_epochs == 0
-            save = due or step == total or stop.requested
+            save = due or stop.requested
             for index, track in enumerate(tracks):
                 if track.diverged is None:
                     own = _take((infos, finite), index, len(tracks))
@@ -151,12 +167,15 @@ def run_phases(lanes: Sequence[Lane], screen: Screen, stop: Stop) -> list[Finish
                     track.state = _take(state, index, len(tracks))
                     if epoch_done:
                         track.close_epoch(step, rate / len(tracks), boards[index], screen)
-                    if save:
+                        over = over or phase.over(track.state)
+                    if save or over:
                         track.checkpoints.save(step, (track.state, phase.devices.everywhere(track.progress)))
+            if phase.turn is not None and epoch_done:
+                state = tracks[0].state
             bar.update(step, {**_mean(tracks), "images/s": rate})
             if all(track.diverged for track in tracks):
                 break
-            if step < total or stop.requested:
+            if not over or stop.requested:
                 stop.check()
     return [track.outcome() for track in tracks]
 
@@ -220,6 +239,11 @@ class _Track:
             self.diverged = error
 
     def close_epoch(self, step: int, rate: float, board: Board | None, screen: Screen) -> None:
+        if self.phase.turn is not None:
+            started = time.perf_counter()
+            self.state = self.phase.devices.everywhere(self.phase.turn(self.state))
+            spent = jnp.float32(time.perf_counter() - started)
+            self.progress = self.progress._replace(seconds=self.progress.seconds + spent)
         epoch = step // self.phase.chunk.per_epoch
         self.last = _line(self.phase, self.state, epoch, step, self.progress, self.means, rate)
         self.run.append_metrics(self.last)
@@ -249,12 +273,16 @@ def _resume(
 ) -> tuple[Any, Progress]:
     shapes = jax.eval_shape(phase.chunk.run, state, *phase.arguments)[1]
     zero = jnp.zeros(())
-    fresh = Progress({name: zero for name in shapes}, zero, zero)
+    spent = (phase.before.seconds, phase.before.compile_seconds) if phase.before else (0.0, 0.0)
+    fresh = Progress({name: zero for name in shapes}, *map(jnp.float32, spent))
     restored = checkpoints.restore((state, phase.devices.everywhere(fresh)), screen.warn)
     if restored is None:
         checkpoints.forget_after(-1)
-        run.trim_metrics(phase.name, -1)
+        run.trim_metrics(phase.name, int(state.step))
         return state, fresh
+    if phase.over(restored[0]):
+        # What follows in the metrics is a later stage's.
+        return restored[0], phase.devices.here(restored[1])
     step = int(restored[0].step)
     checkpoints.forget_after(step)
     run.trim_metrics(phase.name, step)

@@ -23,11 +23,11 @@ from dnas.run.console import Screen
 from dnas.run.directory import CONFIG, GENOTYPE, PROGRESS, RESULT, RunDirectory
 from dnas.run.environment import describe
 from dnas.run.interrupt import Stop
-from dnas.run.loop import Diverged, Lane, Phase, align, last_state, run_phase, run_phases
+from dnas.run.loop import Diverged, Finished, Lane, align, last_state, run_phase, run_phases
 from dnas.run.retrain import Retraining, TrainSettings
-from dnas.run.searching import SearchSettings, Watch
+from dnas.run.searching import Searching, SearchSettings, Watch
 from dnas.selection import random_genotype
-from dnas.types import Network, Search, SearchSpace, SearchState
+from dnas.types import Course, Network, SearchSpace, SearchState
 
 RESULT_SCHEMA = "dnas.result/1"
 
@@ -40,7 +40,7 @@ class Plan(NamedTuple):
         dataset: its images.
         images: the training images on the devices.
         space: the search space, for these images.
-        search: the search and its phase; `None` where a given genotype is trained.
+        search: the search, in its first stage; `None` where a given genotype is trained.
         key: of everything random.
         watch: says what is known of an architecture, where something is.
         devices: where it runs.
@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     dataset: Dataset
     images: DeviceData
     space: SearchSpace
-    search: tuple[Search, Phase] | None
+    search: Searching | None
     key: jax.Array
     watch: Watch | None = None
     devices: Devices = ONE
@@ -260,29 +260,55 @@ def search_all(runs: Sequence[tuple[RunDirectory, Plan]], screen: Screen, stop: 
         Misaligned: if the runs' checkpoints have no step in common.
         UserError: if files cannot be written.
     """
-    searches = [plan.search for _, plan in runs if plan.search]
-    lanes = [Lane(phase, run) for (run, _), (_, phase) in zip(runs, searches, strict=True)]
+    stages = [plan.search for _, plan in runs if plan.search]
+    lanes = [Lane(stage.phase, run) for (run, _), stage in zip(runs, stages, strict=True)]
+    if len(lanes) > 1 and stages[0].search.course != Course():
+        raise Misaligned(f"{runs[0][1].config.method} works between epochs, alone: run its seeds one after the other")
     if len(lanes) > 1 and not align(lanes):
         raise Misaligned("these runs stand at steps that have no checkpoint in common: run them one after the other")
     failures: list[Diverged | None] = []
-    for lane, (search, phase), finished in zip(lanes, searches, run_phases(lanes, screen, stop), strict=True):
-        failures.append(finished if isinstance(finished, Diverged) else None)
-        if isinstance(finished, Diverged):
-            continue
-        progress = lane.run.read(PROGRESS) if lane.run.has(PROGRESS) else {}
-        outcome = {**searching.outcome(phase, finished), "together": len(lanes)}
-        found = search.select(phase.devices.here(finished.state))
-        lane.run.write(PROGRESS, {**progress, "search": outcome, "genotype": found.to_json()})
+    for lane, stage, finished in zip(lanes, stages, run_phases(lanes, screen, stop), strict=True):
+        try:
+            if isinstance(finished, Diverged):
+                raise finished
+            _found(lane.run, *_to_the_end(lane.run, stage, finished, screen, stop), len(lanes))
+            failures.append(None)
+        except Diverged as failure:
+            failures.append(failure)
     return failures
 
 
-def searched_state(run: RunDirectory, plan: Plan) -> SearchState:
-    """Return the state that a finished search ended in; `UserError` if its checkpoint is gone or damaged."""
+def _to_the_end(
+    run: RunDirectory, stage: Searching, finished: Finished, screen: Screen, stop: Stop
+) -> tuple[Searching, Finished]:
+    """Run the stages that follow one; return the last and what it left."""
+    while (following := stage.following(finished)) is not None:
+        stage, finished = following, run_phase(following.phase, run, screen, stop)
+    return stage, finished
+
+
+def _found(run: RunDirectory, stage: Searching, finished: Finished, together: int) -> None:
+    """Write down what a search found."""
+    progress = run.read(PROGRESS) if run.has(PROGRESS) else {}
+    outcome = {**searching.outcome(stage.phase, finished), "together": together}
+    found = stage.search.select(stage.phase.devices.here(finished.state))
+    run.write(PROGRESS, {**progress, "search": outcome, "genotype": found.to_json()})
+
+
+def searched(run: RunDirectory, plan: Plan) -> tuple[Searching, SearchState]:
+    """Return the last stage of a finished search and the state that it ended in.
+
+    Raises:
+        UserError: if a checkpoint is gone or damaged.
+    """
     assert plan.search is not None
-    search, phase = plan.search
+    stage: Searching | None = plan.search
     example = jax.ShapeDtypeStruct((2, *plan.dataset.image_shape), jnp.float32)
-    state = jax.eval_shape(search.init, plan.key, example)
-    return last_state(Lane(phase, run), state)
+    while stage is not None:
+        last = stage
+        state = last_state(Lane(last.phase, run), jax.eval_shape(last.search.init, plan.key, example))
+        stage = last.following(Finished(state, 0.0, 0.0, {}))
+    return last, state
 
 
 def _rivals(plan: Plan, found: Genotype) -> list[Genotype]:

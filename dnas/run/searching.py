@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,10 @@ from dnas.data.sampling import split, steps_per_epoch
 from dnas.devices import ONE, Devices
 from dnas.errors import UserError
 from dnas.genotype import Genotype
+from dnas.run.examination import Shown, examination
 from dnas.run.loop import Finished, Phase, run_once
 from dnas.run.retrain import choose, chunk_length
-from dnas.types import PRNGKey, Search, SearchState
+from dnas.types import Array, Between, PRNGKey, Search, SearchState
 
 Watch = Callable[[Genotype], dict[str, Any]]
 """What is known of an architecture that a search selects on its way, by name: some of `KNOWN`."""
@@ -50,6 +51,60 @@ class SearchSettings:
     checkpoint_epochs: int = 1
 
 
+class Searching(NamedTuple):
+    """A search on a run's data, or one stage of it where several programs follow one another.
+
+    Attributes:
+        search: the search.
+        phase: its phase of the run.
+        following: `(finished) -> Searching | None`: what goes on from the state that the phase ended in.
+    """
+
+    search: Search
+    phase: Phase
+    following: Callable[[Finished], "Searching | None"]
+
+
+class Feed(NamedTuple):
+    """What a search is fed with.
+
+    Attributes:
+        dataset: what is searched on.
+        images: its training part on the devices.
+        rows: indices in it of the images for the weights, and of those for the architecture parameters.
+        settings: how.
+        devices: what divides the minibatches.
+    """
+
+    dataset: Dataset
+    images: DeviceData
+    rows: tuple[Array, Array]
+    settings: SearchSettings
+    devices: Devices
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps in an epoch."""
+        return steps_per_epoch(len(self.rows[0]), self.settings.batch_size)
+
+    def sources(self) -> tuple[Source, Source]:
+        """Return what minibatches of the two levels are drawn from."""
+        chosen, dataset = self.settings, self.dataset
+        augment = choose(dataset.augment, chosen.crop_padding, chosen.flip, chosen.cutout)
+        train, valid = (
+            Source(len(part), chosen.batch_size, augment, dataset.mean, dataset.std, self.devices) for part in self.rows
+        )
+        return train, valid
+
+    def shown(self) -> tuple[Shown, Shown]:
+        """Return the images of the two levels, as they are looked at between epochs."""
+        train, valid = (
+            Shown(self.images, rows, source._replace(devices=ONE))
+            for rows, source in zip(self.rows, self.sources(), strict=True)
+        )
+        return train, valid
+
+
 def searching(
     make: Callable[[int], Search],
     epochs: int,
@@ -59,12 +114,12 @@ def searching(
     key: PRNGKey,
     watch: Watch | None = None,
     devices: Devices = ONE,
-) -> tuple[Search, Phase]:
+) -> Searching:
     """Prepare a search.
 
     Args:
         make: `(steps_per_epoch) -> Search`.
-        epochs: epochs of the search.
+        epochs: epochs of the search, where its course does not say otherwise.
         dataset: what is searched on; its training part is divided in two.
         images: that training part on the devices.
         settings: how.
@@ -73,9 +128,33 @@ def searching(
         devices: what divides the minibatches.
     """
     key_split, key_init, key_run = jax.random.split(key, 3)
+    feed = Feed(dataset, images, _rows(key_split, len(dataset.x_train), settings), settings, devices)
+    devices.check("search.batch_size", settings.batch_size)
+    search = make(feed.per_epoch)
+
+    def stage(search: Search, number: int, before: Finished | None) -> Searching:
+        own = jax.random.fold_in(key_init, number) if number > 1 else key_init
+        phase = _phase(search, search.course.epochs or epochs, feed, (own, key_run), watch)
+        between = examination(search.space, *feed.shown(), jax.random.fold_in(key_run, number))
+        phase = phase._replace(
+            stage=number, before=before and before._replace(state=None), **_hooks(search, between, devices)
+        )
+
+        def following(finished: Finished) -> Searching | None:
+            then = search.course.then
+            further = then(devices.here(finished.state), between) if then else None
+            return stage(further, number + 1, finished) if further else None
+
+        return Searching(search, phase, following)
+
+    return stage(search, 1, None)
+
+
+def _rows(key: PRNGKey, count: int, settings: SearchSettings) -> tuple[Array, Array]:
+    """Divide the images among the two levels."""
     if not 0 < settings.train_share <= 1:
         raise UserError(f"setting search.train_share: expected a number between 0 and 1, got {settings.train_share}")
-    rows = split(key_split, len(dataset.x_train), settings.train_share, settings.shuffle_split)
+    rows = split(key, count, settings.train_share, settings.shuffle_split)
     if settings.train_share == 1:
         rows = (rows[0], rows[0])
     sizes = [len(part) for part in rows]
@@ -84,41 +163,50 @@ def searching(
             f"search.batch_size is {settings.batch_size}, but the images are split into {sizes[0]} for the weights "
             f"and {sizes[1]} for the architecture: choose a smaller batch"
         )
-    devices.check("search.batch_size", settings.batch_size)
-    per_epoch = steps_per_epoch(sizes[0], settings.batch_size)
-    search = make(per_epoch)
-    augment = choose(dataset.augment, settings.crop_padding, settings.flip, settings.cutout)
-    train, valid = (Source(size, settings.batch_size, augment, dataset.mean, dataset.std, devices) for size in sizes)
-    chunk = search_chunk(search, train, valid, per_epoch, chunk_length("search", settings.chunk_steps, per_epoch))
-    example = jnp.zeros((2, *dataset.image_shape))
+    return rows
 
-    def record(state: SearchState, epoch: int) -> dict[str, Any]:
-        del epoch
-        state = devices.here(state)
-        weights = {name: np.asarray(rows) for name, rows in jax.device_get(search.weights(state)).items()}
-        alpha = jax.device_get(state.alpha)
-        genotype = search.select(state)
-        return {
-            "weights": {name: _rounded(rows) for name, rows in weights.items()},
-            "alpha": {name: _rounded(rows) for name, rows in alpha.items()},
-            "entropy": {name: entropy(rows) for name, rows in weights.items()},
-            "genotype": str(genotype),
-            **(watch(genotype) if watch else {}),
-        }
 
-    return search, Phase(
+def _phase(search: Search, epochs: int, feed: Feed, keys: tuple[PRNGKey, PRNGKey], watch: Watch | None) -> Phase:
+    key_init, key_run = keys
+    settings, devices = feed.settings, feed.devices
+    length = chunk_length("search", settings.chunk_steps, feed.per_epoch)
+    example = jnp.zeros((2, *feed.dataset.image_shape))
+    return Phase(
         name="search",
         title="search",
         epochs=epochs,
-        chunk=chunk,
+        chunk=search_chunk(search, *feed.sources(), feed.per_epoch, length),
         init=lambda: run_once(search.init, key_init, example),
-        arguments=(devices.everywhere(key_run), images, *devices.everywhere(rows)),
+        arguments=(devices.everywhere(key_run), feed.images, *devices.everywhere(feed.rows)),
         images_per_step=2 * settings.batch_size,
         checkpoint_epochs=settings.checkpoint_epochs,
-        record=record,
+        record=lambda state, epoch: _record(search, devices.here(state), watch),
         tell=_tell if watch else None,
         devices=devices,
     )
+
+
+def _hooks(search: Search, between: Between, devices: Devices) -> dict[str, Any]:
+    """Return the phase's `turn` and `done`: those of the search's course, on one copy of the state."""
+    turn, done = search.course.turn, search.course.done
+    return {
+        "turn": None if turn is None else lambda state: turn(devices.here(state), between),
+        "done": None if done is None else lambda state: done(devices.here(state)),
+    }
+
+
+def _record(search: Search, state: SearchState, watch: Watch | None) -> dict[str, Any]:
+    """Return the further entries of an epoch's line."""
+    weights = {name: np.asarray(rows) for name, rows in jax.device_get(search.weights(state)).items()}
+    alpha = jax.device_get(state.alpha)
+    genotype = search.select(state)
+    return {
+        "weights": {name: _rounded(rows) for name, rows in weights.items()},
+        "alpha": {name: _rounded(rows) for name, rows in alpha.items()},
+        "entropy": {name: entropy(rows) for name, rows in weights.items()},
+        "genotype": str(genotype),
+        **(watch(genotype) if watch else {}),
+    }
 
 
 def _tell(line: dict[str, Any]) -> str:
@@ -143,9 +231,9 @@ def entropy(rows: np.ndarray) -> float:
 
 def outcome(phase: Phase, finished: Finished) -> dict[str, Any]:
     """Return what `result.json` says of the search; the accuracy is the last epoch's mean over validation batches."""
-    steps = phase.epochs * phase.chunk.per_epoch
+    steps = int(finished.state.step)
     return {
-        "epochs": phase.epochs,
+        "epochs": steps // phase.chunk.per_epoch,
         "steps": steps,
         "seconds": round(finished.seconds, 2),
         "compile_seconds": round(finished.compile_seconds, 2),

@@ -96,6 +96,12 @@ def schedule(spec: Spec, *, interval: int = 5, seed: int | None = 0) -> tuple[tu
     return tuple(rounds), epochs
 
 
+def check_criterion(criterion: str) -> None:
+    """Raise `UserError` unless `criterion` is one of `SIGNS`."""
+    if criterion not in SIGNS:
+        raise unknown("criterion", criterion, SIGNS)
+
+
 def start(spec: Spec) -> Projected:
     """Return the state in which nothing is decided."""
     return Projected(
@@ -150,8 +156,7 @@ def project(
     Raises:
         UserError: if a score is not a finite number, or `criterion` is none of the two.
     """
-    if criterion not in SIGNS:
-        raise unknown("criterion", criterion, SIGNS)
+    check_criterion(criterion)
     for name, edge in decisions.edges.items():
         group = spec[name]
         columns = [

@@ -20,6 +20,7 @@ from dnas.data.dataset import Dataset
 from dnas.genotype import Genotype
 from dnas.macs import count_macs
 from dnas.run.pipeline import Plan
+from dnas.run.searching import Searching
 from dnas.selection import one_hot
 from dnas.table import Table
 from dnas.types import Array, Batch, Batches, SearchSpace, SearchState, Variables, Weights
@@ -29,12 +30,15 @@ IMAGES, BATCH = 500, 250
 TOP = 0.1
 
 
-def rank_quality(plan: Plan, state: SearchState, table: Table, dataset: str, count: int) -> dict[str, Any]:
+def rank_quality(
+    plan: Plan, stage: Searching, state: SearchState, table: Table, dataset: str, count: int
+) -> dict[str, Any]:
     """Return what a study wants to know of a finished search beside its architecture, as JSON values.
 
     Args:
         plan: the run's plan.
-        state: where the search ended.
+        stage: the last stage of its search.
+        state: where that ended.
         table: the space's true accuracies.
         dataset: the column that counts.
         count: architectures to draw from the space and from its top decile; 0 draws none.
@@ -43,8 +47,7 @@ def rank_quality(plan: Plan, state: SearchState, table: Table, dataset: str, cou
         `step_macs`: multiply-adds of one search step; `ranking`: `of`, the drawn rows of the table with their inherited
         accuracies (`all`, `top`), and the correlations.
     """
-    assert plan.search is not None
-    search, phase = plan.search
+    search, phase = stage.search, stage.phase
     judged: dict[str, Any] = {"step_macs": step_macs(plan)}
     if not count:
         return judged
@@ -122,7 +125,7 @@ def correlations(estimate: np.ndarray, truth: np.ndarray) -> dict[str, float | N
 def step_macs(plan: Plan) -> int:
     """Return the multiply-adds of one search step, both levels, forward and backward, counted from shapes."""
     assert plan.search is not None
-    search, phase = plan.search
+    search, phase = plan.search.search, plan.search.phase
     size = phase.images_per_step // 2
     shape = plan.dataset.image_shape
     state = jax.eval_shape(search.init, plan.key, jax.ShapeDtypeStruct((2, *shape), jnp.float32))

@@ -72,6 +72,7 @@ LAWS: dict[str, Callable[[Rows], None]] = {
     "masked": simplex,
     "max_w": leading_one,
     "op_dropout": simplex,
+    "projected": simplex,
     "reinmax": one_hot,
     "sigmoid": box,
     "single_path": one_hot,
