@@ -32,6 +32,13 @@ if "DNAS_TEST_CACHE" not in os.environ:
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["DNAS_TEST_CACHE"]
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
+# Compiling tiny programs is most of what the tests take, and a fraction of that without optimisation. Flags in the
+# environment take precedence: `XLA_FLAGS= scripts/test` tests what users run.
+QUICK = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_llvm_disable_expensive_passes=true"
+)
+os.environ.setdefault("XLA_FLAGS", QUICK)
+
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):

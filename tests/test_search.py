@@ -1,7 +1,6 @@
 """The laws of a composed search, on a space so small that each is checked in full."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import chex
@@ -33,8 +32,6 @@ from dnas.types import (
 FEATURES, CLASSES, EDGES = 5, 3, 3
 OPS = ("none", "linear", "tanh")
 SPEC = {"toy": Group(EDGES, OPS, nodes=(((0, 0), (1, 1), (2, 2)),), keep=2, concat=(3,))}
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 OPTIMIZERS: dict[str, Any] = {
     "weight_optimizer": clipped_sgd(0.1, 0.9, 0.01, 0.05),
     "alpha_optimizer": l2_adam(0.2, 0.5, 0.999, 0.1),
@@ -90,7 +87,7 @@ def at(batches: Any, step: int) -> Any:
 
 
 def start(search: Search, seed: int = 0) -> SearchState:
-    return jit(search.init)(jax.random.key(seed), jnp.zeros((8, FEATURES)))
+    return jax.jit(search.init)(jax.random.key(seed), jnp.zeros((8, FEATURES)))
 
 
 def plain(tree: Any) -> Any:
@@ -115,7 +112,7 @@ def objective(params: Any, alpha: Any, batch: Batch) -> jax.Array:
 def test_alpha_moves_against_the_gradient_of_the_written_out_objective() -> None:
     search = composed(alpha_optimizer=optax.sgd(0.7))
     state, batches = start(search), at(draw(1), 0)
-    after, info = jit(search.step)(state, batches)
+    after, info = jax.jit(search.step)(state, batches)
     gradient = jax.grad(objective, argnums=1)(state.params, state.alpha, batches.valid)["toy"]
     np.testing.assert_allclose((state.alpha["toy"] - after.alpha["toy"]) / 0.7, gradient, rtol=1e-4, atol=1e-6)
     assert np.abs(gradient).min() > 1e-4
@@ -125,7 +122,7 @@ def test_alpha_moves_against_the_gradient_of_the_written_out_objective() -> None
 def test_weights_move_against_the_gradient_at_the_new_alpha() -> None:
     search = composed(weight_optimizer=optax.sgd(0.3))
     state, batches = start(search), at(draw(1), 0)
-    after, info = jit(search.step)(state, batches)
+    after, info = jax.jit(search.step)(state, batches)
     moved = jax.tree.map(lambda a, b: (a - b) / 0.3, state.params, after.params)
 
     def distance(alpha: Any) -> float:
@@ -141,7 +138,7 @@ def test_weights_move_against_the_gradient_at_the_new_alpha() -> None:
 def test_statistics_pass_through_the_alpha_step_and_then_the_weight_step() -> None:
     search = composed()
     state, batches = start(search), at(draw(1), 0)
-    after, _ = jit(search.step)(state, batches)
+    after, _ = jax.jit(search.step)(state, batches)
     expected = 0.9 * 0.1 * batches.valid.x.mean(axis=0) + 0.1 * batches.train.x.mean(axis=0)
     np.testing.assert_allclose(after.stats["mean"], expected, rtol=1e-5)
 
@@ -173,18 +170,18 @@ def test_weight_decay_and_clipping_of_one_level_leave_the_other_alone() -> None:
         hypergradient=silent(), alpha_optimizer=optax.sgd(1.0), weight_optimizer=clipped_sgd(0.1, 0.9, 9.0, 1e-3)
     )
     state = start(decaying)
-    after, _ = jit(decaying.step)(state, batches)
+    after, _ = jax.jit(decaying.step)(state, batches)
     assert_same_bits(after.alpha, state.alpha)
     assert not np.array_equal(after.params["linear"], state.params["linear"])
 
     frozen = composed(weight_optimizer=optax.set_to_zero(), alpha_optimizer=l2_adam(0.1, 0.5, 0.999, 9.0))
-    after, _ = jit(frozen.step)(start(frozen), batches)
+    after, _ = jax.jit(frozen.step)(start(frozen), batches)
     assert_same_bits(after.params, state.params)
     assert not np.array_equal(after.alpha["toy"], state.alpha["toy"])
 
     # However hard the weights' gradient is clipped, alpha takes its full step.
     steps = [
-        jit(search.step)(start(search), batches)[0].alpha["toy"]
+        jax.jit(search.step)(start(search), batches)[0].alpha["toy"]
         for search in (composed(weight_optimizer=clipped_sgd(0.1, 0.9, 0.0, clip)) for clip in (0.0, 1e-6))
     ]
     np.testing.assert_array_equal(*steps)
@@ -193,7 +190,7 @@ def test_weight_decay_and_clipping_of_one_level_leave_the_other_alone() -> None:
 def test_information_is_that_of_the_two_batches() -> None:
     search = composed()
     state, batches = start(search), at(draw(1), 0)
-    after, info = jit(search.step)(state, batches)
+    after, info = jax.jit(search.step)(state, batches)
     chex.assert_shape(list(info), ())
     chex.assert_type(list(info), jnp.float32)
     for value, alpha, batch in (
@@ -206,8 +203,8 @@ def test_information_is_that_of_the_two_batches() -> None:
 
 def test_scan_equals_a_loop() -> None:
     search, batches = composed(), draw(6)
-    scanned, infos = jit(lambda state, batches: jax.lax.scan(search.step, state, batches))(start(search), batches)
-    state, step, each = start(search), jit(search.step), []
+    scanned, infos = jax.jit(lambda state, batches: jax.lax.scan(search.step, state, batches))(start(search), batches)
+    state, step, each = start(search), jax.jit(search.step), []
     for index in range(6):
         state, info = step(state, at(batches, index))
         each.append(info)
@@ -218,7 +215,7 @@ def test_scan_equals_a_loop() -> None:
 
 def test_split_scan_equals_a_whole_one_bit_for_bit() -> None:
     search, batches = composed(), draw(6)
-    run = jit(lambda state, batches: jax.lax.scan(search.step, state, batches)[0])
+    run = jax.jit(lambda state, batches: jax.lax.scan(search.step, state, batches)[0])
     halves = start(search)
     for part in (slice(0, 3), slice(3, 6)):
         halves = run(halves, jax.tree.map(lambda leaf, part=part: leaf[part], batches))
@@ -227,7 +224,7 @@ def test_split_scan_equals_a_whole_one_bit_for_bit() -> None:
 
 def test_one_trace_for_many_steps() -> None:
     search, batches = composed(), draw(5)
-    step = jit(chex.assert_max_traces(search.step, n=1))
+    step = jax.jit(chex.assert_max_traces(search.step, n=1))
     state = start(search)
     for index in range(5):
         state, _ = step(state, at(batches, index))
@@ -258,7 +255,8 @@ def test_same_seed_same_bits(relaxation: Callable[[], Relaxation]) -> None:
 
     def run(seed: int) -> SearchState:
         search = composed(relaxation=relaxation())
-        return jit(lambda state, batches: jax.lax.scan(search.step, state, batches)[0])(start(search, seed), batches)
+        scan = jax.jit(lambda state, batches: jax.lax.scan(search.step, state, batches)[0])
+        return scan(start(search, seed), batches)
 
     first = run(3)
     assert_same_bits(first, run(3))
@@ -267,7 +265,7 @@ def test_same_seed_same_bits(relaxation: Callable[[], Relaxation]) -> None:
 
 def test_the_relaxation_advances_once_a_step() -> None:
     search, batches = composed(relaxation=noisy()), draw(3)
-    state = jit(lambda s, b: jax.lax.scan(search.step, s, b)[0])(start(search), batches)
+    state = jax.jit(lambda s, b: jax.lax.scan(search.step, s, b)[0])(start(search), batches)
     assert float(state.relaxation) == 3.0
 
 
@@ -279,7 +277,7 @@ def test_every_step_and_both_levels_draw_their_own_noise() -> None:
         return softmax().weights(key, alpha, state)
 
     search, batches = composed(relaxation=softmax()._replace(weights=weights)), draw(3)
-    jax.block_until_ready(jit(lambda s, b: jax.lax.scan(search.step, s, b))(start(search), batches))
+    jax.block_until_ready(jax.jit(lambda s, b: jax.lax.scan(search.step, s, b))(start(search), batches))
     jax.effects_barrier()
     assert len(keys) == len(set(keys)) == 6
 
@@ -292,14 +290,14 @@ def test_vmap_over_seeds_equals_separate_runs() -> None:
         state = search.init(key, jnp.zeros((8, FEATURES)))
         return jax.lax.scan(search.step, state, batches)[0]
 
-    together, single = jit(jax.vmap(run))(keys), jit(run)
+    together, single = jax.jit(jax.vmap(run))(keys), jax.jit(run)
     for index in range(2):
         chex.assert_trees_all_close(plain(at(together, index)), plain(single(keys[index])), rtol=1e-4, atol=1e-5)
 
 
 def test_losses_fall_on_separable_data() -> None:
     search = composed(weight_optimizer=clipped_sgd(0.05, 0.9, 3e-4, 5.0))
-    _, infos = jit(lambda s, b: jax.lax.scan(search.step, s, b))(start(search), draw(150))
+    _, infos = jax.jit(lambda s, b: jax.lax.scan(search.step, s, b))(start(search), draw(150))
     for losses in (infos.train_loss, infos.valid_loss):
         assert losses[-10:].mean() < 0.3 * losses[:3].mean()
     assert infos.valid_accuracy[-10:].mean() > 0.9
@@ -307,7 +305,7 @@ def test_losses_fall_on_separable_data() -> None:
 
 def test_prediction_uses_running_statistics_and_selection_the_present_weights() -> None:
     search, batches = composed(), draw(3)
-    state = jit(lambda s, b: jax.lax.scan(search.step, s, b)[0])(start(search), batches)
+    state = jax.jit(lambda s, b: jax.lax.scan(search.step, s, b)[0])(start(search), batches)
     x = batches.valid.x[0]
     weights = search.weights(state)
     np.testing.assert_allclose(weights["toy"].sum(axis=1), 1.0, rtol=1e-6)
@@ -321,5 +319,5 @@ def test_prediction_uses_running_statistics_and_selection_the_present_weights() 
 
 def test_loss_is_an_argument() -> None:
     search = composed(loss=lambda logits, labels: jnp.sum(logits) * 0.0 + 7.0)
-    _, info = jit(search.step)(start(search), at(draw(1), 0))
+    _, info = jax.jit(search.step)(start(search), at(draw(1), 0))
     assert float(info.train_loss) == float(info.valid_loss) == 7.0

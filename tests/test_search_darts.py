@@ -1,6 +1,5 @@
 """First-order DARTS on its own space: whole steps against the formulas, and its loops under scan and vmap."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import chex
@@ -30,9 +29,6 @@ SETTINGS: dict[str, float] = {
 OPS = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3")
 SPACE = darts.space(classes=CLASSES, channels=4, cells=3, nodes=1, ops=OPS)
 
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
 
 class Compiled(NamedTuple):
     """What the tests share, so that each program is compiled once."""
@@ -58,8 +54,8 @@ def compiled() -> Compiled:
         return Batch(jnp.asarray(x), jnp.asarray(rng.integers(0, CLASSES, (STEPS, BATCH))))
 
     batches = Batches(batch(), batch())
-    init = jit(lambda key: search.init(key, batches.train.x[0]))
-    return Compiled(search, batches, init, jit(chex.assert_max_traces(search.step, n=1)))
+    init = jax.jit(lambda key: search.init(key, batches.train.x[0]))
+    return Compiled(search, batches, init, jax.jit(chex.assert_max_traces(search.step, n=1)))
 
 
 def at(batches: Any, step: int) -> Any:
@@ -89,8 +85,8 @@ def narrow(tree: Any) -> Any:
 
 def reference(state: SearchState, batches: Batches, steps: int) -> tuple[Any, Any, Any]:
     """Run whole steps in NumPy; only the two gradients are JAX's. Returns weights, alpha and statistics."""
-    for_alpha = jit(jax.grad(level, argnums=1, has_aux=True))
-    for_weights = jit(jax.grad(level, argnums=0, has_aux=True))
+    for_alpha = jax.jit(jax.grad(level, argnums=1, has_aux=True))
+    for_weights = jax.jit(jax.grad(level, argnums=0, has_aux=True))
     s = SETTINGS
     weights, alpha, stats = wide(state.params), wide(dict(state.alpha)), state.stats
     first, second, buffer = (jax.tree.map(np.zeros_like, tree) for tree in (alpha, alpha, weights))
@@ -136,7 +132,7 @@ def test_whole_steps_equal_the_formulas(compiled: Compiled) -> None:
 def test_alpha_gradient_is_that_of_the_written_out_objective(compiled: Compiled) -> None:
     state, batch = compiled.init(jax.random.key(1)), at(compiled.batches, 0)
     after, _ = compiled.step(state, batch)
-    expected, _ = jit(jax.grad(level, argnums=1, has_aux=True))(
+    expected, _ = jax.jit(jax.grad(level, argnums=1, has_aux=True))(
         state.params, dict(state.alpha), state.stats, batch.valid
     )
     # Adam's first moment after one step is (1 - beta1) times the gradient and its decay.
@@ -170,7 +166,7 @@ def test_optimiser_states_do_not_mix_the_levels(compiled: Compiled) -> None:
 
 
 def test_scan_equals_a_loop_and_repeats_bit_for_bit(compiled: Compiled) -> None:
-    scan = jit(lambda state, batches: jax.lax.scan(compiled.search.step, state, batches))
+    scan = jax.jit(lambda state, batches: jax.lax.scan(compiled.search.step, state, batches))
     scanned, infos = scan(compiled.init(smooth()), compiled.batches)
     again, _ = scan(compiled.init(smooth()), compiled.batches)
     jax.tree.map(np.testing.assert_array_equal, without_key(scanned), without_key(again))
@@ -187,7 +183,7 @@ def test_vmap_over_seeds_equals_separate_runs(compiled: Compiled) -> None:
     states = [compiled.init(jax.random.key(seed)) for seed in (0, 1)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
     batch = at(compiled.batches, 0)
-    together, infos = jit(jax.vmap(compiled.search.step, in_axes=(0, None)))(stacked, batch)
+    together, infos = jax.jit(jax.vmap(compiled.search.step, in_axes=(0, None)))(stacked, batch)
     for index, state in enumerate(states):
         after, info = compiled.step(state, batch)
         chex.assert_trees_all_close(without_key(at(together, index)), without_key(after), rtol=1e-3, atol=2e-4)

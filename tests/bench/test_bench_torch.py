@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -20,8 +19,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip insta
 from dnas.bench.peers import copying  # noqa: E402
 from dnas.bench.peers.torch_peer import Flavour, Peer  # noqa: E402
 
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 CASES = ("darts", "nasbench201", "derived")
 
 
@@ -42,7 +39,7 @@ def case(request: pytest.FixtureRequest, tiny_point: Callable[..., Any]) -> Case
 @pytest.fixture(scope="module")
 def gradient(case: Case) -> Gradient:
     program = case.programs[GRADIENT]()
-    return Gradient(*jit(program.function)(*program.arguments))
+    return Gradient(*jax.jit(program.function)(*program.arguments))
 
 
 @pytest.mark.parametrize("layout", ["nchw", "channels_last"])
@@ -78,7 +75,7 @@ def test_every_parameter_is_copied_and_copied_back(case: Case) -> None:
 def test_a_search_step_moves_weights_and_alpha_as_ours_does(tiny_point: Callable[..., Any]) -> None:
     case = build(tiny_point("nasbench201", **{"space.cells": 1, "space.ops": ("none", "skip_connect", "nor_conv_1x1")}))
     program = case.programs[STEP]()
-    state = jit(program.function)(*program.arguments)[0]
+    state = jax.jit(program.function)(*program.arguments)[0]
     peer = Peer(case, Flavour("nchw"))
     peer.runners()[STEP]()
     found = copying.values(peer.network, peer.ours, gradients=False)

@@ -4,7 +4,6 @@ The training loss is (w - alpha)^2, the validation loss alpha * w - 2 * alpha + 
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -95,7 +94,7 @@ def toy() -> Toy:
             state, info = search.step(state, batch)
             return state, (state, info)
 
-        @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+        @jax.jit
         def scanned(key: jax.Array) -> Any:
             return jax.lax.scan(step, search.init(key, jnp.zeros((2, 1))), given)[1]
 

@@ -27,14 +27,6 @@ SPEC = {
     "whole": Group(2, OPS, nodes=(((0, 0), (1, 1)),), keep=None, concat=(2,)),
 }
 STEPS = 4
-# Compiles in a fifth of the time; the programs run for milliseconds.
-FAST = {
-    "xla_backend_optimization_level": 0,
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_cpu_parallel_codegen_split_count": 1,
-    "xla_llvm_disable_expensive_passes": True,
-}
-jit = partial(jax.jit, compiler_options=FAST)
 
 
 def toy(partial_channels: int = 1, dtype: str = "float32") -> SearchSpace:
@@ -133,9 +125,9 @@ def run(factory: Callable[..., Search]) -> Run:
 
     # Not compiled as a whole: its draws have the same shapes in most methods.
     states = [search.init(key, batches().train.x[0]) for key in jax.random.split(jax.random.key(0))]
-    together = jit(jax.vmap(steps, (0, None, None)))
+    together = jax.jit(jax.vmap(steps, (0, None, None)))
     warm_up = 2 if "warm_up" in inspect.signature(factory).parameters else 0
-    return Run(search, states, jit(steps), together, warm_up)
+    return Run(search, states, jax.jit(steps), together, warm_up)
 
 
 def plain(tree: Any) -> Any:

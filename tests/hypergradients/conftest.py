@@ -1,7 +1,6 @@
 """Bilevel problems in float64 with known answers."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,8 +14,6 @@ from dnas.optimizers import clipped_sgd
 from dnas.types import Batch, Batches, Bilevel, Estimate, Evaluation, Hypergradient, Lower
 
 RATE = 0.1
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 class Case(NamedTuple):
@@ -35,7 +32,7 @@ class Case(NamedTuple):
     def estimate(self, hypergradient: Hypergradient, **changes: Any) -> Estimate:
         case = self._replace(**changes)
 
-        @jit
+        @jax.jit
         def run(lower: Lower, alpha: Any, batches: Batches) -> Estimate:
             state = hypergradient.init(lower.params, alpha)
             return hypergradient.estimate(jax.random.key(0), case.problem, lower, alpha, state, batches)[0]

@@ -1,7 +1,6 @@
 """Every candidate operation against layers written out in float64 NumPy and SciPy, in training and in evaluation."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -14,8 +13,6 @@ from dnas.nn.operations import FactorizedReduce, Norm, ReLUConvBN, names, operat
 
 CHANNELS = 4
 IMAGE = (6, 8)
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 SEARCHED = {"affine": False, "pool_norm": True}
 RETRAINED = {"affine": True, "pool_norm": False}
 
@@ -151,7 +148,7 @@ def check(module: Any, x: np.ndarray, reference: Callable[[Reference, np.ndarray
     """Compare outputs in both modes and the new running statistics; return the variables."""
     shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), x, True))
     variables = randomised(dict(shapes), np.random.default_rng(7))
-    output, updated = jit(lambda v, x: module.apply(v, x, True, mutable=["batch_stats"]))(variables, x)
+    output, updated = jax.jit(lambda v, x: module.apply(v, x, True, mutable=["batch_stats"]))(variables, x)
     layers = Reference(variables, train=True)
     np.testing.assert_allclose(output, reference(layers, x.astype(np.float64)), rtol=1e-4, atol=1e-4)
     flat = {
@@ -163,7 +160,7 @@ def check(module: Any, x: np.ndarray, reference: Callable[[Reference, np.ndarray
     for path, leaf in flat.items():
         np.testing.assert_allclose(leaf, expected[path], rtol=1e-4, atol=1e-5, err_msg=path)
 
-    output = jit(lambda v, x: module.apply(v, x, False))(variables, x)
+    output = jax.jit(lambda v, x: module.apply(v, x, False))(variables, x)
     layers = Reference(variables, train=False)
     np.testing.assert_allclose(output, reference(layers, x.astype(np.float64)), rtol=1e-4, atol=1e-4)
     return variables

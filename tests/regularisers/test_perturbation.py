@@ -1,7 +1,5 @@
 """Perturbed operation weights: where they may lie, and that the adversary does harm."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +11,6 @@ from dnas.types import Paths, Weights
 
 KEY = jax.random.key(0)
 # Compiles faster; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def mixture(seed: int = 0, scale: float = 0.3) -> dict[str, jax.Array]:
@@ -38,7 +35,7 @@ def simplex(rows: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("epsilon", [0.03, 0.3])
 def test_rows_stay_on_the_simplex_near_where_they_were(rule: object, epsilon: float) -> None:
     before = mixture()
-    moved = jit(lambda key, before: rule(epsilon)(key, before, loss))(KEY, before)  # type: ignore[operator]
+    moved = jax.jit(lambda key, before: rule(epsilon)(key, before, loss))(KEY, before)  # type: ignore[operator]
     for name, rows in before.items():
         after = np.asarray(moved[name])
         assert (after >= 0).all()
@@ -55,7 +52,7 @@ def test_rows_stay_on_the_simplex_near_where_they_were(rule: object, epsilon: fl
 def test_random_noise_is_uniform_and_its_own_for_every_group() -> None:
     # Far from the borders, and with so many columns that scaling is a small correction.
     rows = jnp.full((200, 2), 0.5)
-    moved = jit(lambda key: random_perturbation(0.2)(key, {"a": rows, "b": rows}, loss))(KEY)
+    moved = jax.jit(lambda key: random_perturbation(0.2)(key, {"a": rows, "b": rows}, loss))(KEY)
     # With noise u, v the first entry is (0.5 + u) / (1 + u + v): odd in u - v, at most 0.7 / (0.7 + 0.3).
     first = np.asarray(moved["a"][:, 0])
     assert 0.65 < first.max() <= 0.7 + 1e-6
@@ -66,7 +63,7 @@ def test_random_noise_is_uniform_and_its_own_for_every_group() -> None:
 
 def test_zero_epsilon_changes_nothing() -> None:
     for rule in (random_perturbation, adversarial_perturbation):
-        moved = jit(lambda key, rule=rule: rule(0.0)(key, mixture(), loss))(KEY)
+        moved = jax.jit(lambda key, rule=rule: rule(0.0)(key, mixture(), loss))(KEY)
         for name, rows in mixture().items():
             np.testing.assert_allclose(moved[name], rows, rtol=1e-6)
 
@@ -82,7 +79,7 @@ def test_the_adversary_takes_the_published_steps() -> None:
         for name, rows in point.items():
             stepped = rows + 2 * epsilon / steps * np.sign(rows - np.asarray(TARGETS[name]))
             point[name] = simplex(centre[name] + np.clip(stepped - centre[name], -epsilon, epsilon))
-    moved = jit(lambda key: adversarial_perturbation(epsilon)(key, mixture(), loss))(KEY)
+    moved = jax.jit(lambda key: adversarial_perturbation(epsilon)(key, mixture(), loss))(KEY)
     for name, rows in point.items():
         np.testing.assert_allclose(moved[name], rows, atol=1e-5)
 
@@ -91,7 +88,7 @@ def test_the_adversary_does_more_harm_than_chance() -> None:
     before = float(loss(mixture()))
     keys = jax.random.split(KEY, 8)
     harm = {
-        rule: jit(jax.vmap(lambda key, rule=rule: loss(rule(0.1)(key, mixture(), loss))))(keys)
+        rule: jax.jit(jax.vmap(lambda key, rule=rule: loss(rule(0.1)(key, mixture(), loss))))(keys)
         for rule in (random_perturbation, adversarial_perturbation)
     }
     assert (harm[adversarial_perturbation] > before).all()
@@ -104,14 +101,14 @@ def test_where_the_loss_is_not_raised_the_mixture_stays(sign: float) -> None:
     centre = mixture()
     peak = lambda weights: -sign * sum(jnp.abs(rows - centre[name]).sum() for name, rows in weights.items())  # noqa: E731
     before = mixture()
-    moved = jit(lambda key, before: adversarial_perturbation(0.1)(key, before, peak))(KEY, before)
+    moved = jax.jit(lambda key, before: adversarial_perturbation(0.1)(key, before, peak))(KEY, before)
     for name, rows in before.items():
         np.testing.assert_array_equal(moved[name], rows)
 
 
 def test_a_row_of_which_nothing_is_left_stays() -> None:
     rows = jnp.full((4000, 2), 1e-3)
-    moved = jit(lambda key: random_perturbation(0.3)(key, {"a": rows}, loss))(KEY)["a"]
+    moved = jax.jit(lambda key: random_perturbation(0.3)(key, {"a": rows}, loss))(KEY)["a"]
     assert np.isfinite(moved).all()
     gone = np.asarray((moved == 1e-3).all(axis=1))
     assert 0.2 < gone.mean() < 0.3
@@ -122,12 +119,12 @@ def test_it_is_a_constant_to_differentiation_and_the_radius_may_be_traced() -> N
     def through(rows: jax.Array, epsilon: jax.Array) -> jax.Array:
         return adversarial_perturbation(epsilon)(KEY, {"normal": rows}, loss)["normal"].sum()
 
-    slope = jit(jax.grad(through))(mixture()["normal"], jnp.asarray(0.1))
+    slope = jax.jit(jax.grad(through))(mixture()["normal"], jnp.asarray(0.1))
     np.testing.assert_array_equal(slope, 0)
 
 
 def test_the_radius_grows_linearly() -> None:
-    schedule = jit(epsilon_schedule(50))
+    schedule = jax.jit(epsilon_schedule(50))
     assert float(schedule(0)) == pytest.approx(0.03)
     assert float(schedule(25)) == pytest.approx(0.165)
     assert float(schedule(49)) == pytest.approx(0.03 + 0.27 * 49 / 50)

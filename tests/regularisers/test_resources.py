@@ -15,7 +15,6 @@ from dnas.regularisers import expected_cost, project, violation
 
 COSTS = {"normal": np.array([[0.0, 100, 400], [0, 50, 900]]), "reduce": np.array([[0.0, 300]])}
 # Compiles faster; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def alphas(seed: int = 0) -> Any:
@@ -63,7 +62,7 @@ def test_violation() -> None:
 def test_what_is_affordable_stays_to_the_bit() -> None:
     alpha = alphas()
     now = cost(alpha)
-    after = jit(partial(project, costs=COSTS, low=now - 1, high=now + 1))(alpha)
+    after = jax.jit(partial(project, costs=COSTS, low=now - 1, high=now + 1))(alpha)
     for name, rows in alpha.items():
         np.testing.assert_array_equal(after[name], rows)
 
@@ -74,7 +73,7 @@ def test_a_linear_cost_has_its_projection_in_closed_form(scale: float) -> None:
     point = np.array([[3.0, 1.0, 2.0]])
     # The point costs 9, and so does a step of the table's own direction (squared length 9).
     for low, high, steps in ((0.0, 3.0, -6 / 9), (18.0, 99.0, 1.0), (-99.0, -9.0, -2.0)):
-        found = jit(
+        found = jax.jit(
             partial(project, costs=table, low=low * scale, high=high * scale, weights=lambda alpha: alpha, steps=400)
         )({"cell": jnp.asarray(point, jnp.float32)})
         expected = point + steps * table["cell"] / scale
@@ -86,7 +85,7 @@ def test_a_linear_cost_has_its_projection_in_closed_form(scale: float) -> None:
 )
 def test_the_nearest_affordable_parameters(low: float, high: float) -> None:
     alpha = alphas()
-    after = jit(partial(project, costs=COSTS, low=low, high=high, steps=400))(alpha)
+    after = jax.jit(partial(project, costs=COSTS, low=low, high=high, steps=400))(alpha)
     assert low <= cost(after) <= high
     # The same by sequential quadratic programming, in double precision.
     start = np.concatenate([np.ravel(rows) for rows in alpha.values()]).astype(np.float64)
@@ -117,7 +116,7 @@ def test_many_at_once_and_parameters_without_cost_stay() -> None:
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(alphas(seed) for seed in range(3)))
     stacked["edges"] = jnp.ones((3, 4))
     relax = lambda alpha: softmax({name: alpha[name] for name in COSTS})  # noqa: E731
-    after = jit(jax.vmap(partial(project, costs=COSTS, high=200.0, weights=relax)))(stacked)
+    after = jax.jit(jax.vmap(partial(project, costs=COSTS, high=200.0, weights=relax)))(stacked)
     np.testing.assert_array_equal(after["edges"], stacked["edges"])
     for index in range(3):
         assert cost({name: after[name][index] for name in COSTS}) <= 200

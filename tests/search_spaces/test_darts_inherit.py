@@ -1,6 +1,5 @@
 """The supernet with one-hot operation weights is the derived network with the supernet's variables."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,8 +14,6 @@ from search_spaces import darts
 
 SHAPE = (6, 8, 12, 3)
 SPACE = darts.space(classes=5, channels=4, cells=3, nodes=2)
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 WITHOUT_POOLS = tuple(op for op in darts.OPS if "pool" not in op)
 
 
@@ -32,7 +29,7 @@ def variables(filled: Any) -> Variables:
 @pytest.fixture(scope="module")
 def supernet() -> Any:
     """Compile the supernet once for each mode."""
-    return jit(lambda v, w, x, train: SPACE.apply(v, w, x, train=train), static_argnums=3)
+    return jax.jit(lambda v, w, x, train: SPACE.apply(v, w, x, train=train), static_argnums=3)
 
 
 def close(got: Any, expected: Any) -> None:
@@ -55,13 +52,13 @@ def test_one_hot_supernet_is_the_derived_network(genotype: Genotype, variables: 
     inherited = SPACE.inherit(genotype, variables)
 
     logits, after = supernet(variables, weights, x, True)
-    output, stats = jit(lambda v, x: network.apply(v, x, train=True))(inherited, x)
+    output, stats = jax.jit(lambda v, x: network.apply(v, x, train=True))(inherited, x)
     close(output, Output(logits))
     close(stats, SPACE.inherit(genotype, Variables(variables.params, after)).stats)
     assert not np.allclose(output.logits, 0.0)
 
     logits, unchanged = supernet(variables, weights, x, False)
-    output, stats = jit(lambda v, x: network.apply(v, x, train=False))(inherited, x)
+    output, stats = jax.jit(lambda v, x: network.apply(v, x, train=False))(inherited, x)
     close(output, Output(logits))
     assert jax.tree.all(jax.tree.map(np.array_equal, unchanged, variables.stats))
     assert jax.tree.all(jax.tree.map(np.array_equal, stats, inherited.stats))
@@ -75,7 +72,7 @@ def test_two_equal_edges_of_one_node_count_twice(variables: Variables, supernet:
     network, inherited = SPACE.build(genotype, searched=True), SPACE.inherit(genotype, variables)
     x = images()
     expected = supernet(variables, one_hot(SPACE.spec, genotype), x, False)[0]
-    close(jit(lambda v, x: network.apply(v, x, train=False)[0].logits)(inherited, x), expected)
+    close(jax.jit(lambda v, x: network.apply(v, x, train=False)[0].logits)(inherited, x), expected)
 
 
 def test_without_pools_it_is_the_affine_network_too(variables: Variables, supernet: Any) -> None:
@@ -98,7 +95,7 @@ def test_without_pools_it_is_the_affine_network_too(variables: Variables, supern
     x, weights = images(), one_hot(SPACE.spec, genotype)
     for train in (True, False):
         expected = supernet(variables, weights, x, train)[0]
-        apply = jit(lambda v, x, train=train: network.apply(v, x, train=train)[0].logits)
+        apply = jax.jit(lambda v, x, train=train: network.apply(v, x, train=train)[0].logits)
         close(apply(Variables(params, inherited.stats), x), expected)
 
 
@@ -109,7 +106,7 @@ def test_none_adds_nothing_and_weights_may_be_numpy(filled: Any) -> None:
 
     def logits(normal: np.ndarray) -> jax.Array:
         fixed = {"normal": normal, "reduce": weights}
-        return jit(lambda v: space.apply(v, fixed, images(), train=False)[0])(values)
+        return jax.jit(lambda v: space.apply(v, fixed, images(), train=False)[0])(values)
 
     moved = weights + np.array([1, 0, 0], np.float32)
     np.testing.assert_array_equal(logits(weights), logits(moved))

@@ -1,6 +1,5 @@
 """The derived network's drop path and auxiliary head, and the shapes and types of both networks."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -16,8 +15,6 @@ from search_spaces import darts
 from search_spaces.darts.cells import CellPlan
 from search_spaces.darts.network import DROP_PATH, DerivedCell
 
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 NORMAL_CELL = CellPlan(group="normal", channels=3, stride=1, reduced_before=False)
 
 
@@ -57,8 +54,8 @@ def node() -> Any:
         cell = DerivedCell(architecture(((op, 1),)), NORMAL_CELL)
         x = jnp.asarray(np.random.default_rng(0).normal(size=(32, 4, 4, 3)), jnp.float32)
         keys = {"params": jax.random.key(0), DROP_PATH: jax.random.key(seed)}
-        variables = jit(lambda: cell.init(keys, x, x, False))()
-        apply = jit(
+        variables = jax.jit(lambda: cell.init(keys, x, x, False))()
+        apply = jax.jit(
             lambda v, rate, key: cell.apply(v, x, x, train, rate, rngs={DROP_PATH: key}, mutable=["batch_stats"])[0]
         )
         return np.asarray(apply(variables, rate, keys[DROP_PATH]))
@@ -85,7 +82,7 @@ def test_drop_path_drops_a_reducing_skip() -> None:
     cell = DerivedCell(architecture((("skip_connect", 1),)), reducing)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(32, 4, 4, 3)), jnp.float32)
     keys = {"params": jax.random.key(0), DROP_PATH: jax.random.key(1)}
-    y = jit(lambda: cell.init_with_output(keys, x, x, True, jnp.float32(0.5))[0])()
+    y = jax.jit(lambda: cell.init_with_output(keys, x, x, True, jnp.float32(0.5))[0])()
     dropped = np.abs(y).reshape(32, -1).max(axis=1) == 0.0
     assert 4 < dropped.sum() < 28
 
@@ -138,8 +135,8 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32_variables(filled: Any) 
     x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
     traced_logits, stats = jax.eval_shape(lambda v, x: half.apply(v, weights, x, train=True), variables, x)
     assert dtypes((traced_logits, stats)) == {jnp.dtype("float32")}
-    got = jit(lambda v, x: half.apply(v, weights, x, train=False)[0])(variables, x)
-    expected = jit(lambda v, x: full.apply(v, weights, x, train=False)[0])(variables, x)
+    got = jax.jit(lambda v, x: half.apply(v, weights, x, train=False)[0])(variables, x)
+    expected = jax.jit(lambda v, x: full.apply(v, weights, x, train=False)[0])(variables, x)
     assert not np.array_equal(got, expected)
     np.testing.assert_allclose(got, expected, atol=0.05 * float(jnp.abs(expected).max()))
 

@@ -1,6 +1,6 @@
 """The supernet with one-hot operation weights is the derived network with the supernet's variables."""
 
-from functools import partial, reduce
+from functools import reduce
 from typing import Any
 
 import jax
@@ -17,8 +17,6 @@ from search_spaces.nasbench201.supernet import SearchCell
 
 SHAPE = (6, 8, 12, 3)
 SPACE = nb.space(classes=5, channels=3, cells=2)
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 MODES = (True, False)
 
 
@@ -34,7 +32,7 @@ def variables(filled: Any) -> Variables:
 @pytest.fixture(scope="module")
 def supernet() -> Any:
     """Compile the supernet once, for training and evaluation."""
-    return jit(lambda v, w, x: [SPACE.apply(v, w, x, train=train) for train in MODES])
+    return jax.jit(lambda v, w, x: [SPACE.apply(v, w, x, train=train) for train in MODES])
 
 
 def close(got: Any, expected: Any, tolerance: float = 1e-5) -> None:
@@ -68,7 +66,7 @@ def test_one_hot_supernet_is_the_derived_network(text: str, variables: Variables
     genotype, x = nb.from_string(text), images()
     weights = one_hot(SPACE.spec, genotype)
     network, inherited = SPACE.build(genotype, searched=True), SPACE.inherit(genotype, variables)
-    derived = jit(lambda v, x: [network.apply(v, x, train=train) for train in MODES])
+    derived = jax.jit(lambda v, x: [network.apply(v, x, train=train) for train in MODES])
 
     (trained, after), (evaluated, unchanged) = supernet(variables, weights, x)
     (output, stats), (evaluation, same) = derived(inherited, x)
@@ -113,7 +111,7 @@ class OneCell:
         self.x = images((4, 4, 6, 3))
         self.modules = {train: SearchCell(nb.OPS, 3, train) for train in MODES}
         self.variables = filled(lambda key, x: self.modules[True].init(key, x, 0, jnp.zeros((6, 5))), self.x.shape)
-        self.compiled = jit(self.traced, static_argnums=1)
+        self.compiled = jax.jit(self.traced, static_argnums=1)
 
     def traced(self, weights: jax.Array, train: bool) -> jax.Array:
         (output, _), _ = self.modules[train].apply(self.variables, self.x, 0, weights, mutable=["batch_stats"])
@@ -187,7 +185,7 @@ def test_gradient_with_respect_to_operation_weights_is_the_limit_of_differences(
         logits = small.apply(values, {"cell": weights}, x, train=False)[0]
         return -jax.nn.log_softmax(logits)[jnp.arange(6), jnp.arange(6) % 3].mean()
 
-    value = jit(jax.value_and_grad(loss))
+    value = jax.jit(jax.value_and_grad(loss))
     gradient = np.asarray(value(weights)[1])
     assert np.isfinite(gradient).all()
     assert (gradient[:, 0] == 0.0).all()
@@ -201,7 +199,7 @@ def test_gradient_in_training(cell: OneCell) -> None:
     weights = np.random.default_rng(4).dirichlet(np.ones(5), 6)
     base = cell(weights, True)
     cotangent = np.random.default_rng(5).normal(size=base.shape).astype(np.float32)
-    gradient = np.asarray(jit(jax.grad(lambda w: jnp.vdot(cell.traced(w, True), cotangent)))(jnp.float32(weights)))
+    gradient = np.asarray(jax.jit(jax.grad(lambda w: jnp.vdot(cell.traced(w, True), cotangent)))(jnp.float32(weights)))
     assert np.isfinite(gradient).all()
     assert (gradient[:, 0] == 0.0).all()
     assert (np.abs(gradient[:, 1:]) > 1e-4).all()
@@ -226,7 +224,7 @@ def test_supernet_of_fewer_operations_is_the_full_one_without_the_others(variabl
     weights = np.random.default_rng(6).dirichlet(np.ones(3), 6).astype(np.float32)
     wide = np.zeros((6, 5), np.float32)
     wide[:, [nb.OPS.index(op) for op in ops]] = weights
-    got = jit(lambda v, w, x: few.apply(v, w, x, train=False)[0])(own, {"cell": weights}, images())
+    got = jax.jit(lambda v, w, x: few.apply(v, w, x, train=False)[0])(own, {"cell": weights}, images())
     close(got, supernet(variables, {"cell": wide}, images())[1][0])
 
 
@@ -241,7 +239,7 @@ def test_active_paths_are_a_mixture_without_the_others(variables: Variables) -> 
         logits, _ = SPACE.apply(variables._replace(params=params), {"cell": mixed}, x, train=True)
         return cross_entropy(logits, labels), logits
 
-    gradient = jit(jax.value_and_grad(value, argnums=(0, 1), has_aux=True), static_argnums=2)
+    gradient = jax.jit(jax.value_and_grad(value, argnums=(0, 1), has_aux=True), static_argnums=2)
     got, expected = (gradient(variables.params, weights, some) for some in (True, False))
     for mine, theirs in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-3 * float(jnp.abs(theirs).max()))

@@ -15,8 +15,6 @@ from dnas.selection import random_genotype
 from dnas.types import Variables
 from search_spaces import nasbench201 as nb
 
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 FULL = nb.from_string("|nor_conv_3x3~0|+|nor_conv_1x1~0|nor_conv_3x3~1|+|avg_pool_3x3~0|none~1|skip_connect~2|")
 SIZES = [((3, 16, 8, 4), 3, 2, 7), ((1, 4, 12, 3), 1, 3, 2)]
 """Shape of the images, channels C, cells N, classes."""
@@ -132,7 +130,7 @@ def test_every_cell_and_edge_of_the_supernet_starts_uniform_with_weights_of_its_
         return [params[f"stage_{stage}/edge_{edge}_nor_conv_3x3/conv/kernel"] for stage, edge in wanted]
 
     starts = set()
-    for kernel in jit(kernels)():
+    for kernel in jax.jit(kernels)():
         for cell in np.asarray(kernel) * (9 * kernel.shape[-2]) ** 0.5:
             assert 0.95 < np.abs(cell).max() <= 1.0
             assert np.std(cell) == pytest.approx(3**-0.5, rel=0.1)
@@ -157,7 +155,7 @@ def test_bfloat16_computes_close_to_float32_and_keeps_float32_variables(filled: 
     weights = {"cell": jnp.asarray(rng.dirichlet(np.ones(3), 6), jnp.float32)}
     x = jnp.asarray(rng.normal(size=shape), jnp.float32)
     assert dtypes(jax.eval_shape(partial(half.apply, train=True), variables, weights, x)) == {jnp.dtype("float32")}
-    both = jit(lambda *arguments: [space.apply(*arguments, train=False)[0] for space in (half, full)])
+    both = jax.jit(lambda *arguments: [space.apply(*arguments, train=False)[0] for space in (half, full)])
     got, expected = both(variables, weights, x)
     assert not np.array_equal(got, expected)
     np.testing.assert_allclose(got, expected, atol=0.05 * float(jnp.abs(expected).max()))

@@ -1,6 +1,5 @@
 """Both NAS-Bench-201 networks against the paper's description written out in float64 NumPy and SciPy."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,8 +14,6 @@ from search_spaces import nasbench201 as nb
 SHAPE = (3, 8, 12, 2)
 CHANNELS, CELLS, CLASSES = 3, 2, 4
 EDGES = [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def relu(x: np.ndarray) -> np.ndarray:
@@ -125,7 +122,7 @@ def test_derived_network(text: str, affine: bool, filled: Any) -> None:
     variables = filled(network.init, SHAPE)
     ops = [op for node in text.split("+") for op in (word.split("~")[0] for word in node.strip("|").split("|"))]
     weights = np.array([[op == name for name in nb.OPS] for op in ops], np.float64)
-    both = jit(lambda v, x: [network.apply(v, x, train=train)[0].logits for train in (True, False)])
+    both = jax.jit(lambda v, x: [network.apply(v, x, train=train)[0].logits for train in (True, False)])
     for train, got in zip((True, False), both(variables, images()), strict=True):
         close(got, Reference(variables, train).logits(images(), weights))
 
@@ -133,7 +130,7 @@ def test_derived_network(text: str, affine: bool, filled: Any) -> None:
 def test_supernet(filled: Any) -> None:
     space = nb.space(classes=CLASSES, channels=CHANNELS, cells=CELLS)
     variables = filled(space.init, SHAPE)
-    both = jit(lambda v, w, x: [space.apply(v, {"cell": w}, x, train=train)[0] for train in (True, False)])
+    both = jax.jit(lambda v, w, x: [space.apply(v, {"cell": w}, x, train=train)[0] for train in (True, False)])
     rng = np.random.default_rng(0)
     # A mixture as of a softmax, then any numbers.
     for weights in (rng.dirichlet(np.ones(5), 6), rng.normal(size=(6, 5))):

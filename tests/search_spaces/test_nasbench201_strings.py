@@ -1,7 +1,6 @@
 """NAS-Bench-201 architectures as text and numbers: inverses of each other, and the published facts."""
 
 from collections import defaultdict
-from functools import partial
 from itertools import pairwise
 from math import cos, exp, sin
 from pathlib import Path
@@ -18,8 +17,6 @@ from search_spaces.nasbench201.network import DerivedCell
 from search_spaces.nasbench201.strings import from_ops, to_ops
 
 TABLE = Path(__file__).parents[2].parent / "shared" / "data" / "nb201" / "nb201.npz"
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 needs_table = pytest.mark.skipif(not TABLE.is_file(), reason="the table of NAS-Bench-201 is not on this machine")
 PATHS = [(0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3)]
 """All ways from a cell's input to its output."""
@@ -157,14 +154,14 @@ def test_isomorphic_cells_compute_the_same_with_the_same_weights(case: str) -> N
     one, two = (DerivedCell(nb.from_string(text), 3, affine=False) for text in (first, second))
     assert nb.canonical(one.genotype) == nb.canonical(two.genotype)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 6, 3)), jnp.float32)
-    variables = jit(lambda: one.init(jax.random.key(1), x, True))()
+    variables = jax.jit(lambda: one.init(jax.random.key(1), x, True))()
     expected = jax.eval_shape(lambda: two.init(jax.random.key(2), x, True))
     renamed = {
         collection: {name: variables[collection][source.get(name, name)] for name in tree}
         for collection, tree in expected.items()
     }
     both = [
-        jit(lambda tree, cell=cell: cell.apply(tree, x, True, mutable=["batch_stats"])[0])(tree)
+        jax.jit(lambda tree, cell=cell: cell.apply(tree, x, True, mutable=["batch_stats"])[0])(tree)
         for cell, tree in ((one, variables), (two, renamed))
     ]
     np.testing.assert_allclose(both[0], both[1], rtol=1e-5, atol=1e-5)

@@ -21,8 +21,6 @@ from search_spaces.rdarts.mixture import restricted
 
 SHAPE = (2, 8, 8, 3)
 SMALL: dict[str, Any] = {"classes": 3, "channels": 2, "cells": 3, "nodes": 2}
-# Compiles in half the time; the programs run for milliseconds.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def size(tree: Any) -> int:
@@ -129,9 +127,9 @@ def test_s1_is_the_darts_supernet_with_masked_weights(filled: Any) -> None:
     masks = rdarts.allowed("S1", 2)
     cut = {name: np.where(masks[name], rows, 0) for name, rows in weights.items()}
 
-    expected, after = jit(lambda v, w, x: whole.apply(v, w, x, train=True))(variables, cut, x)
+    expected, after = jax.jit(lambda v, w, x: whole.apply(v, w, x, train=True))(variables, cut, x)
     # The weights of what an edge does not offer are of no effect.
-    logits, stats = jit(lambda v, w, x: space.apply(v, w, x, train=True))(variables, weights, x)
+    logits, stats = jax.jit(lambda v, w, x: space.apply(v, w, x, train=True))(variables, weights, x)
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5 * float(np.abs(expected).max()))
     assert not np.allclose(expected, 0.0)
 
