@@ -15,7 +15,7 @@ from dnas.run.config import Config
 from dnas.run.console import Screen, duration
 from dnas.run.directory import RESULT, RunDirectory
 from dnas.run.interrupt import AgreedStop, Interrupted, Stop, listening
-from dnas.run.loop import Diverged
+from dnas.run.phase import Diverged
 
 
 def execute(

@@ -19,7 +19,7 @@ from dnas.cli.study import study
 from dnas.cli.train import train
 from dnas.errors import UserError, reason
 from dnas.run.interrupt import Interrupted
-from dnas.run.loop import Diverged
+from dnas.run.phase import Diverged
 
 _CACHE = "JAX_COMPILATION_CACHE_DIR"
 

@@ -23,7 +23,8 @@ from dnas.run.console import Screen
 from dnas.run.directory import CONFIG, GENOTYPE, PROGRESS, RESULT, RunDirectory
 from dnas.run.environment import describe
 from dnas.run.interrupt import Stop
-from dnas.run.loop import Diverged, Finished, Lane, align, last_state, run_phase, run_phases
+from dnas.run.loop import align, last_state, run_phase, run_phases
+from dnas.run.phase import Diverged, Finished, Lane
 from dnas.run.retrain import Retraining, TrainSettings
 from dnas.run.searching import Searching, SearchSettings, Watch
 from dnas.selection import random_genotype
@@ -155,7 +156,7 @@ def start(plan: Plan, path: Path, overwrite: bool, command: str) -> RunDirectory
 
 
 class Misaligned(UserError):
-    """Runs that were to go on as one program stand at steps that have no checkpoint in common."""
+    """Runs that were to go on as one program cannot."""
 
 
 def reopen(
@@ -257,15 +258,15 @@ def search_all(runs: Sequence[tuple[RunDirectory, Plan]], screen: Screen, stop: 
 
     Raises:
         Interrupted: if the user asked to stop.
-        Misaligned: if the runs' checkpoints have no step in common.
+        Misaligned: if the runs' checkpoints have no step in common, or their search works between epochs.
         UserError: if files cannot be written.
     """
     stages = [plan.search for _, plan in runs if plan.search]
     lanes = [Lane(stage.phase, run) for (run, _), stage in zip(runs, stages, strict=True)]
     if len(lanes) > 1 and stages[0].search.course != Course():
-        raise Misaligned(f"{runs[0][1].config.method} works between epochs, alone: run its seeds one after the other")
+        raise Misaligned(f"{runs[0][1].config.method} works between epochs: its seeds run one after the other")
     if len(lanes) > 1 and not align(lanes):
-        raise Misaligned("these runs stand at steps that have no checkpoint in common: run them one after the other")
+        raise Misaligned("these runs have no checkpoint of the same step: they go on one after the other")
     failures: list[Diverged | None] = []
     for lane, stage, finished in zip(lanes, stages, run_phases(lanes, screen, stop), strict=True):
         try:

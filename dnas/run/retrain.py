@@ -13,7 +13,8 @@ from dnas.data.sampling import steps_per_epoch
 from dnas.devices import ONE, Devices
 from dnas.errors import UserError
 from dnas.optimizers import clipped_sgd, cosine_by_epoch
-from dnas.run.loop import Finished, Phase, run_once
+from dnas.run.loop import run_once
+from dnas.run.phase import Finished, Phase
 from dnas.train import Training, TrainState, supervised
 from dnas.types import Array, Network, PRNGKey
 

@@ -15,7 +15,8 @@ from dnas.devices import ONE, Devices
 from dnas.errors import UserError
 from dnas.genotype import Genotype
 from dnas.run.examination import Shown, examination
-from dnas.run.loop import Finished, Phase, run_once
+from dnas.run.loop import run_once
+from dnas.run.phase import Finished, Phase
 from dnas.run.retrain import choose, chunk_length
 from dnas.types import Array, Between, PRNGKey, Search, SearchState
 

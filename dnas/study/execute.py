@@ -7,7 +7,7 @@ from dnas.run import pipeline
 from dnas.run.console import Screen
 from dnas.run.directory import CONFIG, PROGRESS, RESULT, RunDirectory
 from dnas.run.interrupt import Stop
-from dnas.run.loop import Diverged
+from dnas.run.phase import Diverged
 from dnas.run.pipeline import Plan
 from dnas.study.check import check
 from dnas.study.jobs import FAILED, JUDGED, Job
@@ -84,8 +84,8 @@ def _run(
 def _search_together(group: list[Job], runs: list[tuple[RunDirectory, Plan]], screen: Screen, stop: Stop) -> None:
     try:
         failures = pipeline.search_all(runs, screen, stop)
-    except pipeline.Misaligned:
-        screen.say("their checkpoints have no step in common: they go on one after the other")
+    except pipeline.Misaligned as reason:
+        screen.say(str(reason))
         return
     for job, (run, _), failure in zip(group, runs, failures, strict=True):
         if failure:

@@ -22,7 +22,8 @@ from dnas.run import config, pipeline
 from dnas.run.console import Screen
 from dnas.run.directory import CONFIG, RunDirectory
 from dnas.run.interrupt import Interrupted, Stop
-from dnas.run.loop import Finished, Phase, run_phase
+from dnas.run.loop import run_phase
+from dnas.run.phase import Finished, Phase
 from search_spaces import darts
 
 

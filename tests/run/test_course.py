@@ -18,7 +18,8 @@ from dnas.run import searching
 from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
 from dnas.run.interrupt import Interrupted, Stop
-from dnas.run.loop import Finished, run_phase
+from dnas.run.loop import run_phase
+from dnas.run.phase import Finished
 from dnas.run.searching import Searching, SearchSettings
 from dnas.types import Between, Course, Group, Search, SearchSpace, SearchState, Variables
 

@@ -14,7 +14,8 @@ from dnas.run import pipeline
 from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
 from dnas.run.interrupt import Interrupted, Stop
-from dnas.run.loop import Diverged, Finished, Phase, run_phase
+from dnas.run.loop import run_phase
+from dnas.run.phase import Diverged, Finished, Phase
 
 SEARCH_STEPS, RETRAIN_STEPS = 9, 15
 PlanOf = Callable[..., pipeline.Plan]

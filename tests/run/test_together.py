@@ -13,7 +13,8 @@ from dnas.run import pipeline
 from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
 from dnas.run.interrupt import Interrupted, Stop
-from dnas.run.loop import Diverged, Finished, Lane, align, run_phases
+from dnas.run.loop import align, run_phases
+from dnas.run.phase import Diverged, Finished, Lane
 
 SMALL = (
     "space.channels=2",
