@@ -20,7 +20,7 @@ PRNGKey = jax.Array
 Params = Any
 """Pytree of trained weights; architecture parameters are never part of it."""
 Stats = Any
-"""Pytree of batch-norm running statistics."""
+"""Pytree of what a network carries from minibatch to minibatch: batch-norm running statistics, a hidden state."""
 
 
 class Group(NamedTuple):
@@ -68,7 +68,7 @@ Mixture = Mapping[str, Array | Paths]
 
 
 class Variables(NamedTuple):
-    """Weights and batch-norm running statistics of a network."""
+    """Weights of a network, and what it carries from minibatch to minibatch."""
 
     params: Params
     stats: Stats
@@ -87,7 +87,10 @@ class Workload(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What a network computes: `(B, classes)` logits, and those of an auxiliary head where there is one."""
+    """What a network computes: logits, and those of an auxiliary head where there is one.
+
+    Logits are `(B, classes)` for images and `(B, T, classes)` for windows of T tokens.
+    """
 
     logits: Array
     auxiliary: Array | None = None
@@ -97,14 +100,15 @@ class Network(NamedTuple):
     """A stand-alone network as a pair of pure functions.
 
     Attributes:
-        init: `(key, x) -> Variables`; `x` is a `(B, H, W, C)` example of which only shape and type are used.
+        init: `(key, x) -> Variables`; `x` is an example, `(B, H, W, C)` images or `(B, T)` tokens, of which only
+            shape and type are used.
         apply: `(variables, x, *, train, key, drop_path) -> (Output, Stats)`; `key` is used only in training.
-        workload: `(shape) -> Workload` for an input of `shape` (H, W, C).
+        workload: `(shape) -> Workload` for an input of `shape` (H, W, C) or (T,).
     """
 
     init: Callable[[PRNGKey, Array], Variables]
     apply: Callable[..., tuple[Output, Stats]]
-    workload: Callable[[tuple[int, int, int]], Workload]
+    workload: Callable[[tuple[int, ...]], Workload]
 
 
 def _without_settings(**settings: Any) -> Any:
@@ -124,7 +128,7 @@ class SearchSpace(NamedTuple):
         apply: `(variables, mixture, x, *, train) -> (logits, Stats)` of the supernet.
         build: `(genotype, **settings) -> Network`, the stand-alone derived network.
         inherit: `(genotype, variables) -> Variables`, the supernet's variables that the derived network keeps.
-        check: `(shape) -> None`, raises `UserError` for an input shape (H, W, C) that the space cannot take.
+        check: `(shape) -> None`, raises `UserError` for an input shape (H, W, C) or (T,) that the space cannot take.
         rebuild: `(**settings) -> SearchSpace`, the same space with other settings; by default there are none.
     """
 
@@ -134,7 +138,7 @@ class SearchSpace(NamedTuple):
     apply: Callable[..., tuple[Array, Stats]]
     build: Callable[..., Network]
     inherit: Callable[[Genotype, Variables], Variables]
-    check: Callable[[tuple[int, int, int]], None]
+    check: Callable[[tuple[int, ...]], None]
     rebuild: Callable[..., "SearchSpace"] = _without_settings
 
 
@@ -326,7 +330,7 @@ class Search(NamedTuple):
 
     Attributes:
         space: the space that is searched.
-        init: `(key, x) -> SearchState`; `x` is a `(B, H, W, C)` example input.
+        init: `(key, x) -> SearchState`; `x` is an example input, `(B, H, W, C)` images or `(B, T)` tokens.
         step: `(state, batches) -> (state, SearchInfo)`; pure, works under the caller's `jit`, `scan` and `vmap`.
         weights: `(state) -> Weights`, the present operation weights, as the relaxation expects them.
         predict: `(state, x) -> logits` of the supernet in evaluation mode.

@@ -202,7 +202,7 @@ class MixedEdges(nn.Module):
         paths = weights if isinstance(weights, Paths) else Paths(weights, None)  # type: ignore[arg-type]
         fast = train and (self.recompute or paths.active is not None)
         if not fast or self.is_initializing():
-            return self.plain(states, sources, _all_weights(weights), train)
+            return self.plain(states, sources, all_weights(weights), train)
         edge = MixedEdge(self.mixture, some=paths.active is not None)
         order = _by_source(self.pairs)
         params, stats = (self.variables.get(kind, {}).get("op", {}) for kind in ("params", "batch_stats"))
@@ -235,7 +235,7 @@ def _packed(own: Packing, tree: Tree, edges: int) -> jax.Array:
     return own.pack(tree) if own.shapes else jnp.zeros((edges, 0))
 
 
-def _all_weights(weights: jax.Array | Paths) -> jax.Array:
+def all_weights(weights: jax.Array | Paths) -> jax.Array:
     """Return operation weights in which those that are not active are zero."""
     if not isinstance(weights, Paths):
         return weights

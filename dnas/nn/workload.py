@@ -13,7 +13,7 @@ from dnas.nn.pointwise import Pointwise
 from dnas.types import Workload
 
 
-def workload(module: nn.Module, shape: tuple[int, int, int]) -> Workload:
+def workload(module: nn.Module, shape: tuple[int, ...]) -> Workload:
     """Count `module`, called as `module(x, train=False)`, for an input of `shape` (H, W, C) and batch 1.
 
     Multiply-adds are those of convolutions and dense layers, as the literature counts them; batch norm, pools and

@@ -42,7 +42,7 @@ def input_name(state: int, inputs: int) -> str:
     return f"c_{{k-{inputs - state}}}"
 
 
-def cell_svg(cell: Cell, title: str = "", inputs: int = 2) -> str:
+def cell_svg(cell: Cell, title: str = "", inputs: int = 2, averaged: bool = False) -> str:
     """Draw a cell as a stand-alone SVG document.
 
     Lines run from left to right; the number in a circle is the state's index in the genotype's text form. Classes
@@ -52,6 +52,7 @@ def cell_svg(cell: Cell, title: str = "", inputs: int = 2) -> str:
         cell: the cell.
         title: heading, drawn and read out by screen readers; none if empty.
         inputs: number of input states; 2 in DARTS, 1 in NAS-Bench-201.
+        averaged: whether the output is the mean of the states in `concat`, as in a recurrent cell.
 
     Raises:
         UserError: where the cell's indices make no sense with that many inputs.
@@ -61,7 +62,7 @@ def cell_svg(cell: Cell, title: str = "", inputs: int = 2) -> str:
     columns = _columns(layout, box)
     top = MARGIN + (34 if title else 0)
     drawing, right = _drawing(layout, columns, box, top, inputs)
-    legend, legend_right = _legend(layout, top + layout.height + 24)
+    legend, legend_right = _legend(layout, top + layout.height + 24, "averaged" if averaged else "concatenated")
     heading_right = MARGIN + 10.5 * len(title)
     width, height = max(right, legend_right, heading_right) + MARGIN, top + layout.height + 24 + MARGIN + 6
     label = escape(title or "cell")
@@ -71,7 +72,7 @@ def cell_svg(cell: Cell, title: str = "", inputs: int = 2) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
             f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{label}" font-family="{SANS}">',
             f"<title>{label}</title>",
-            f"<desc>{escape(_description(layout, inputs))}</desc>",
+            f"<desc>{escape(_description(layout, inputs, 'averages' if averaged else 'concatenates'))}</desc>",
             f'<rect class="paper" width="100%" height="100%" rx="10" fill="{PAPER}"/>',
             heading,
             *drawing,
@@ -160,10 +161,10 @@ def _end(left: float, y: float, state: int, inputs: int, output: int) -> str:
     )
 
 
-def _legend(layout: Layout, y: float) -> tuple[list[str], float]:
+def _legend(layout: Layout, y: float, joined: str) -> tuple[list[str], float]:
     used = {family(wire.op) for wire in layout.wires if wire.op is not None}
     parts, x = [], MARGIN
-    entries = [(name, colour) for name, colour in FAMILIES.items() if name in used] + [("concatenated", "")]
+    entries = [(name, colour) for name, colour in FAMILIES.items() if name in used] + [(joined, "")]
     for name, colour in entries:
         if colour:
             parts.append(
@@ -188,7 +189,7 @@ def _text(
     )
 
 
-def _description(layout: Layout, inputs: int) -> str:
+def _description(layout: Layout, inputs: int, joins: str) -> str:
     """Say in words what the drawing shows, for who cannot see it."""
     output = len(layout.layer) - 1
     names = {state: input_name(state, inputs) for state in range(inputs)}
@@ -200,5 +201,5 @@ def _description(layout: Layout, inputs: int) -> str:
     for state in range(inputs, output):
         edges = (f"{wire.op} of {names.get(wire.source, wire.source)}" for wire in layout.wires if wire.target == state)
         parts.append(f"State {state} adds {listed(edges)}.")
-    parts.append(f"The output concatenates {listed(str(w.source) for w in layout.wires if w.target == output)}.")
+    parts.append(f"The output {joins} {listed(str(w.source) for w in layout.wires if w.target == output)}.")
     return " ".join(parts)

@@ -15,17 +15,24 @@ from dnas.errors import UserError
 from dnas.run import settings
 from dnas.run.config import method_of, setting_table
 from dnas.selection import one_hot, random_genotype, top_edges
-from dnas.types import Network, SearchSpace, Variables
+from dnas.types import Batch, Network, SearchSpace, Variables
 
 PACKAGE = search_spaces
 CLASSES = 3
-SHAPE = (2, 32, 32, 3)
-"""An input that every space with images takes."""
+IMAGES = Batch(jnp.zeros((2, 32, 32, 3)), jnp.zeros(2, jnp.int32))
+"""A minibatch that every space with images takes."""
 
 
 @pytest.fixture(scope="module")
 def space(module: ModuleType) -> SearchSpace:
     return module.space(classes=CLASSES)
+
+
+@pytest.fixture(scope="module")
+def batch(module: ModuleType) -> Batch:
+    """A minibatch that the space takes: that of its module's `example(classes)`, where it takes no images."""
+    example = getattr(module, "example", None)
+    return example(CLASSES) if example else IMAGES
 
 
 def test_factories(module: ModuleType) -> None:
@@ -53,15 +60,15 @@ def test_groups_number_their_edges_once(space: SearchSpace) -> None:
         assert not rows or sorted(rows) == list(range(group.edges))
 
 
-def test_supernet_and_derived_network_agree(space: SearchSpace) -> None:
-    x = jnp.zeros(SHAPE)
-    space.check(SHAPE[1:])
+def test_supernet_and_derived_network_agree(space: SearchSpace, batch: Batch) -> None:
+    x, shape = batch.x, (*batch.y.shape, CLASSES)
+    space.check(x.shape[1:])
     variables = jax.eval_shape(space.init, jax.random.key(0), x)
     assert isinstance(variables, Variables)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     weights = {name: jnp.zeros((group.edges, len(group.ops))) for name, group in space.spec.items()}
     logits, stats = jax.eval_shape(lambda v, x: space.apply(v, weights, x, train=True), variables, x)
-    assert logits.shape == (SHAPE[0], CLASSES)
+    assert logits.shape == shape
     chex.assert_trees_all_equal_shapes_and_dtypes(stats, variables.stats)
 
     genotype = random_genotype(space, np.random.default_rng(0))
@@ -72,7 +79,7 @@ def test_supernet_and_derived_network_agree(space: SearchSpace) -> None:
     inherited = jax.eval_shape(lambda v: space.inherit(genotype, v), variables)
     chex.assert_trees_all_equal_shapes_and_dtypes(inherited, own)
     output, stats = jax.eval_shape(lambda v, x: network.apply(v, x, train=True, key=jax.random.key(0)), own, x)
-    assert output.logits.shape == (SHAPE[0], CLASSES)
+    assert output.logits.shape == shape
     chex.assert_trees_all_equal_shapes_and_dtypes(stats, own.stats)
 
 
