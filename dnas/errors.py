@@ -11,16 +11,24 @@ class UserError(ValueError):
     """
 
 
+LISTED = 12
+"""How many options a message lists at most; one that lists more is read by nobody."""
+
+
 def unknown(kind: str, name: str, options: Iterable[str]) -> UserError:
     """Return the error for a `name` that is none of `options`, with the nearest one suggested.
+
+    Of many options only those most like `name` are listed, and the first of those that are equally unlike it.
 
     >>> str(unknown("space", "dart", ["darts", "nasbench201"]))
     "unknown space 'dart': did you mean 'darts'? (known: darts, nasbench201)"
     """
-    options = sorted(options)
-    near = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
+    options = list(options)
+    near = difflib.get_close_matches(name, sorted(options), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return UserError(f"unknown {kind} {name!r}: {hint}(known: {', '.join(options)})")
+    likest = sorted(options, key=lambda option: -difflib.SequenceMatcher(None, name, option).ratio())[:LISTED]
+    rest = f" and {len(options) - LISTED} more" if len(options) > LISTED else ""
+    return UserError(f"unknown {kind} {name!r}: {hint}(known: {', '.join(sorted(likest))}{rest})")
 
 
 def reason(error: BaseException) -> str:

@@ -33,6 +33,8 @@ class Group(NamedTuple):
         keep: how many incoming edges a node keeps at discretisation; `None` keeps all.
         concat: states whose concatenation is a cell's output.
         allowed: for each edge, which of the operations it offers; `None` where every edge offers all.
+        path: whether an architecture is a single path, from any of the inputs to the last node, which `concat` then
+            names alone; nodes off the path keep no edge, those on it one (`keep` is 1).
     """
 
     edges: int
@@ -41,6 +43,7 @@ class Group(NamedTuple):
     keep: int | None = None
     concat: tuple[int, ...] = ()
     allowed: tuple[tuple[bool, ...], ...] | None = None
+    path: bool = False
 
 
 Spec = Mapping[str, Group]

@@ -20,6 +20,13 @@ def test_unknown_words_suggest_the_nearest_only_where_there_is_one() -> None:
     assert str(unknown("method", "zzz", ("darts", "gdas"))) == "unknown method 'zzz': (known: darts, gdas)"
 
 
+def test_of_many_words_the_likest_are_listed() -> None:
+    many = [f"{letter}{number}" for letter in "abc" for number in range(10)]
+    text = str(unknown("word", "b", many))
+    assert text.startswith("unknown word 'b': did you mean 'b")
+    assert text.endswith(f"(known: a0, a1, {', '.join(many[10:20])} and 18 more)")
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [

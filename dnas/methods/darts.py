@@ -3,13 +3,14 @@
 from dnas.errors import unknown
 from dnas.hypergradients.first_order import first_order
 from dnas.optimizers import clipped_sgd, cosine_by_epoch, l2_adam
+from dnas.relaxations.joint_softmax import joint_softmax
 from dnas.relaxations.softmax import softmax
 from dnas.relaxations.sparsemax import sparsemax
 from dnas.search import compose
 from dnas.selection.top_edges import top_edges
 from dnas.types import Search, SearchSpace
 
-MIXINGS = {"softmax": softmax, "sparsemax": sparsemax}
+MIXINGS = {"softmax": softmax, "sparsemax": sparsemax, "joint": joint_softmax}
 
 PARTS = "softmax, first order, top edges"
 ADVICE = "The baseline. Its drift to skip connections grows with the epochs: hold it against the others."
@@ -42,7 +43,8 @@ def darts(
         epochs: length of the search, over which the learning rate falls.
         steps_per_epoch: steps in an epoch.
         mixing: `softmax`, or `sparsemax`, whose weak operations weigh exactly 0, as the code of TangleNAS mixes with
-            second-order DARTS.
+            second-order DARTS, or `joint`, one softmax over all edges that compete, as the code of sharpDARTS weighs
+            HyperCuboid.
         weight_lr: learning rate of the weights in the first epoch.
         weight_lr_min: where the cosine ends.
         momentum: of the weights' SGD.

@@ -45,7 +45,7 @@ def darts_second_order(
         finite_difference: whether to approximate as the authors' code does: four passes, none of which is
             differentiated twice.
         mixing: `softmax`, or `sparsemax`, whose weak operations weigh exactly 0, as the code of TangleNAS mixes with
-            second-order DARTS.
+            this method, or `joint`, as in `darts`.
         weight_lr: learning rate of the weights in the first epoch.
         weight_lr_min: where the cosine ends.
         momentum: of the weights' SGD.

@@ -2,6 +2,7 @@
 
 from dnas.hypergradients.first_order import first_order
 from dnas.optimizers import clipped_sgd, cosine_power_by_epoch, l2_adam, warm_up_epochs
+from dnas.relaxations.joint_softmax import joint_softmax
 from dnas.relaxations.max_w import max_w
 from dnas.search import compose
 from dnas.selection.top_edges import top_edges
@@ -32,7 +33,8 @@ def sharp_darts(
     """Return the sharpDARTS search: a leading operation that always weighs 1, and a learning rate that falls faster.
 
     Hyper-parameters are those of the authors' code (ahundt/sharpDARTS), which otherwise searches as first-order DARTS
-    does. Its operations (SharpSepConv) belong to the space.
+    does. Its operations (SharpSepConv) belong to the space. Where architectures are paths (HyperCuboid), the edges of a
+    level share one softmax and one maximum.
 
     Args:
         space: the space to search.
@@ -57,9 +59,10 @@ def sharp_darts(
     learning_rate = cosine_power_by_epoch(
         weight_lr, weight_lr_min, epochs, steps_per_epoch, power, warm_up_epochs(rise, epochs)
     )
+    paths = any(group.path for group in space.spec.values())
     return compose(
         space,
-        relaxation=max_w(),
+        relaxation=joint_softmax(leading=True) if paths else max_w(),
         hypergradient=first_order(),
         selection=top_edges,
         weight_optimizer=clipped_sgd(learning_rate, momentum, weight_decay, clip_norm, nesterov),

@@ -1,7 +1,8 @@
 """The candidate operations of the DARTS and NAS-Bench-201 spaces (arXiv:1806.09055, section 3.1; arXiv:2001.00326).
 
-`noise` is that of the space S4 of R-DARTS (arXiv:1909.09656). Every operation maps `(N, H, W, C)` to
-`(N, H / stride, W / stride, C)` and is a Linen module called as `op(x, train)`.
+`noise` is that of the space S4 of R-DARTS (arXiv:1909.09656); the `sharp_` ones are in `dnas.nn.sharp`. Every
+operation maps `(N, H, W, C)` to `(N, H / stride, W / stride, C)` and is a Linen module called as `op(x, train)`;
+convolutions take any number of channels.
 Batch norm has epsilon 1e-5 and decay 0.9; `affine` says whether it has a scale and a bias.
 """
 
@@ -13,51 +14,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.typing import DTypeLike
 
+from dnas.nn.base import Norm, Operation
 from dnas.nn.conv import Conv
 from dnas.nn.depthwise import DepthwiseConv
-from dnas.nn.norm import BatchNorm
-from dnas.nn.pointwise import Pointwise
 from dnas.nn.pool import avg_pool_3x3, max_pool_3x3
-
-
-class Norm(nn.Module):
-    """Batch norm: batch statistics in training, running statistics otherwise; statistics in float32."""
-
-    affine: bool = True
-    dtype: DTypeLike = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Normalise the last axis of `(N, H, W, C)`."""
-        return BatchNorm(self.affine, self.dtype, name="bn")(x, train)
-
-
-class Operation(nn.Module):
-    """What all operations share.
-
-    Attributes:
-        channels: channels C in and out.
-        stride: 1 or 2.
-        affine: whether batch norm has scale and bias.
-        pool_norm: whether a pool is followed by batch norm, as in the DARTS supernet.
-        dtype: type of the computation; parameters stay float32.
-    """
-
-    channels: int
-    stride: int = 1
-    affine: bool = True
-    pool_norm: bool = False
-    dtype: DTypeLike = jnp.float32
-
-    def pointwise(self, features: int, name: str | None = None) -> Pointwise:
-        """A bias-free 1x1 convolution: a matrix product over the channels."""
-        return Pointwise(features, self.dtype, name=name)
-
-    def norm(self, name: str | None = None) -> Norm:
-        """Batch norm with this operation's settings."""
-        return Norm(self.affine, self.dtype, name=name)
+from dnas.nn.sharp import SHARP, SharpSepConv
 
 
 class Zero(Operation):
@@ -133,20 +95,6 @@ class Skip(Operation):
         return FactorizedReduce(self.channels, affine=self.affine, dtype=self.dtype, name="reduce")(x, train)
 
 
-class SepConv(Operation):
-    """Separable convolution applied twice: (ReLU, depthwise, 1x1, batch norm) x 2, the stride in the first."""
-
-    size: int = 3
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Apply both halves."""
-        for half, stride in ((0, self.stride), (1, 1)):
-            x = DepthwiseConv(self.size, stride, 1, self.dtype, name=f"depthwise_{half}")(nn.relu(x))
-            x = self.norm(f"norm_{half}")(self.pointwise(self.channels, f"pointwise_{half}")(x), train)
-        return x
-
-
 class DilConv(Operation):
     """Dilated separable convolution: ReLU, depthwise with dilation 2, 1x1, batch norm."""
 
@@ -206,10 +154,13 @@ _FIXED: dict[str, Callable[..., Operation]] = {
     "conv_7x1_1x7": FactorizedConv,
 }
 _SIZED: dict[str, tuple[Callable[..., Operation], tuple[int, ...]]] = {
-    "sep_conv": (SepConv, (3, 5, 7)),
+    "sep_conv": (SharpSepConv, (3, 5, 7)),
     "dil_conv": (DilConv, (3, 5)),
     "nor_conv": (NormalConv, (1, 3)),
+    **SHARP,
 }
+"""Families of operations with their kernel sizes. The separable convolution of DARTS, twice (ReLU, depthwise, 1x1,
+batch norm) with the stride in the first half, is a SharpSepConv that neither dilates nor widens."""
 
 
 def names() -> tuple[str, ...]:
@@ -226,3 +177,20 @@ def operation(name: str) -> Callable[..., Operation]:
     if match and int(match[2]) in _SIZED[match[1]][1]:
         return partial(_SIZED[match[1]][0], size=int(match[2]))
     raise KeyError(name)
+
+
+__all__ = [
+    "DilConv",
+    "FactorizedConv",
+    "FactorizedReduce",
+    "Noise",
+    "Norm",
+    "NormalConv",
+    "Operation",
+    "Pool",
+    "ReLUConvBN",
+    "Skip",
+    "Zero",
+    "names",
+    "operation",
+]

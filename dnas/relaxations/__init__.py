@@ -9,6 +9,7 @@ from dnas.relaxations.dirichlet import dirichlet
 from dnas.relaxations.edge_normalised import edge_normalised
 from dnas.relaxations.gdas import gdas
 from dnas.relaxations.gumbel_softmax import gumbel_softmax
+from dnas.relaxations.joint_softmax import joint_softmax
 from dnas.relaxations.masked import masked
 from dnas.relaxations.max_w import max_w
 from dnas.relaxations.op_dropout import op_dropout
@@ -25,6 +26,7 @@ __all__ = [
     "edge_normalised",
     "gdas",
     "gumbel_softmax",
+    "joint_softmax",
     "masked",
     "max_w",
     "op_dropout",

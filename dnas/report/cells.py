@@ -45,8 +45,8 @@ def input_name(state: int, inputs: int) -> str:
 def cell_svg(cell: Cell, title: str = "", inputs: int = 2, averaged: bool = False) -> str:
     """Draw a cell as a stand-alone SVG document.
 
-    Lines run from left to right; the number in a circle is the state's index in the genotype's text form. Classes
-    `ink`, `paper` and `rule` let a page recolour it.
+    Lines run from left to right; the number in a circle is the state's index in the genotype's text form. A node that
+    nothing enters and nothing leaves is left out. Classes `ink`, `paper` and `rule` let a page recolour it.
 
     Args:
         cell: the cell.
@@ -117,7 +117,7 @@ def _drawing(
         )
         boxes.append(_text(left + box / 2, top + row + 5, escape(wire.op), size=14, face=MONO))
     output = len(layout.layer) - 1
-    for state in range(output + 1):
+    for state in layout.states():
         left, right = columns[layout.layer[state]]
         if inputs <= state < output:
             circles.append(_node(right - RADIUS, top + layout.y[state], state))
@@ -198,7 +198,7 @@ def _description(layout: Layout, inputs: int, joins: str) -> str:
         return ", ".join(words) or "nothing"
 
     parts = []
-    for state in range(inputs, output):
+    for state in (state for state in layout.states() if inputs <= state < output):
         edges = (f"{wire.op} of {names.get(wire.source, wire.source)}" for wire in layout.wires if wire.target == state)
         parts.append(f"State {state} adds {listed(edges)}.")
     parts.append(f"The output {joins} {listed(str(w.source) for w in layout.wires if w.target == output)}.")

@@ -39,7 +39,8 @@ class Layout:
     """A cell's drawing, in layers and heights.
 
     Attributes:
-        layer: for each state (inputs, nodes, then the output), the layer that it stands in.
+        layer: for each state (inputs, nodes, then the output), the layer that it stands in; -1 for a node that nothing
+            enters and nothing leaves, of which there is nothing to draw.
         y: for each state, the height of its middle; the smallest box edge is at 0.
         rows: for each wire, the height at which it enters its target.
         lanes: for each wire, the `(layer, height)` of each lane that it passes.
@@ -53,6 +54,10 @@ class Layout:
     lanes: tuple[tuple[tuple[int, float], ...], ...]
     wires: tuple[Wire, ...]
     height: float
+
+    def states(self) -> tuple[int, ...]:
+        """Return the states that are drawn."""
+        return tuple(state for state, layer in enumerate(self.layer) if layer >= 0)
 
 
 @dataclass
@@ -79,8 +84,9 @@ def lay_out(cell: Cell, inputs: int) -> Layout:
     layers = _ordered(items, layers)
     _place(items, layers)
     wires = _sorted_rows(wires, [items[chain[-1]].y for chain in chains])
-    top = min(item.y - item.height / 2 for item in items)
-    bottom = max(item.y + item.height / 2 for item in items)
+    drawn = [items[item] for own in layers for item in own]
+    top = min(item.y - item.height / 2 for item in drawn)
+    bottom = max(item.y + item.height / 2 for item in drawn)
     fan = {state: sum(wire.target == state for wire in wires) for state in range(states)}
     y = [items[state].y - top for state in range(states)]
     return Layout(
@@ -126,9 +132,11 @@ def _wires(cell: Cell, inputs: int) -> tuple[Wire, ...]:
 
 
 def _layers(cell: Cell, inputs: int) -> tuple[int, ...]:
+    used = {edge.source for node in cell.nodes for edge in node} | set(cell.concat)
     layer = [0] * inputs
     for node in cell.nodes:
-        layer.append(1 + max((layer[edge.source] for edge in node), default=0))
+        idle = not node and len(layer) not in used
+        layer.append(-1 if idle else 1 + max((layer[edge.source] for edge in node), default=0))
     return (*layer, 1 + max(layer))
 
 
@@ -138,7 +146,8 @@ def _items(wires: Sequence[Wire], layer: Sequence[int]) -> tuple[list[_Item], li
     items = [_Item(ROW * max(1, count) + GAP, [], []) for count in fan]
     layers: list[list[int]] = [[] for _ in range(max(layer) + 1)]
     for state, depth in enumerate(layer):
-        layers[depth].append(state)
+        if depth >= 0:
+            layers[depth].append(state)
     chains: list[tuple[int, ...]] = []
     for wire in wires:
         chain = [wire.source]

@@ -151,9 +151,14 @@ def _panels(name: str, group: Decision, cell: Cell | None, *, top: float, epochs
 
 
 def _ends(edges: int, nodes: int, inputs: int) -> list[tuple[int, int]]:
-    """Return the `(source, target)` of each edge where every node has one from each earlier state; else nothing."""
-    ends = [(source, inputs + node) for node in range(nodes) for source in range(inputs + node)]
-    return ends if len(ends) == edges else []
+    """Return the `(source, target)` of each edge; nothing where they follow neither of the two rules known here.
+
+    A cell has an edge from each earlier state to every node. A grid, whose levels are as wide as there are inputs, has
+    one from each state of the level before.
+    """
+    every = [(source, inputs + node) for node in range(nodes) for source in range(inputs + node)]
+    before = [(node // inputs * inputs + place, inputs + node) for node in range(nodes) for place in range(inputs)]
+    return next((ends for ends in (every, before) if len(ends) == edges), [])
 
 
 def _kept(cell: Cell, ends: tuple[int, int], inputs: int) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dnas.genotype import Cell, Edge, Genotype
+from dnas.selection.best_path import best_path
 from dnas.types import Group, SearchSpace, Weights
 
 NONE = "none"
@@ -15,6 +16,7 @@ def top_edges(space: SearchSpace, weights: Weights) -> Genotype:
     The operation `none` is left out of both choices. Equal edges: the lower index first; equal operations: the
     lower column. Kept edges stand in order of decreasing weight, as in the published genotypes. A group that keeps all
     its edges (`keep` is None, as in NAS-Bench-201) has them in their own order, and `none` is an operation like others.
+    Of a group whose architectures are paths, the path of greatest total weight is kept (`best_path`).
 
     Args:
         space: the space, for its groups.
@@ -40,10 +42,11 @@ def _cell(group: Group, rows: np.ndarray) -> Cell:
     columns = [column for column, op in enumerate(group.ops) if op != NONE or group.keep is None]
     best = [columns[int(np.argmax(row[columns]))] for row in rows]
     strength = [float(row[column]) for row, column in zip(rows, best, strict=True)]
-    nodes = []
-    for incoming in group.nodes:
-        ranked = incoming
-        if group.keep is not None:
-            ranked = tuple(sorted(incoming, key=lambda pair: -strength[pair[0]])[: group.keep])
-        nodes.append(tuple(Edge(group.ops[best[edge]], source) for edge, source in ranked))
-    return Cell(tuple(nodes), group.concat)
+    if group.path:
+        nodes = best_path(group, strength)
+    elif group.keep is not None:
+        nodes = tuple(tuple(sorted(pairs, key=lambda pair: -strength[pair[0]])[: group.keep]) for pairs in group.nodes)
+    else:
+        nodes = group.nodes
+    kept = (tuple(Edge(group.ops[best[edge]], source) for edge, source in pairs) for pairs in nodes)
+    return Cell(tuple(kept), group.concat)

@@ -69,6 +69,7 @@ LAWS: dict[str, Callable[[Rows], None]] = {
     "edge_normalised": simplex_of_each_node,
     "gdas": one_hot,
     "gumbel_softmax": simplex,
+    "joint_softmax": simplex_of_each_node,
     "masked": simplex,
     "max_w": leading_one,
     "op_dropout": simplex,

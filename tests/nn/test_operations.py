@@ -83,9 +83,9 @@ class Reference:
         ]
         return self.norm(np.concatenate(halves, axis=-1), *path, "norm")
 
-    def separable(self, x: np.ndarray, stride: int) -> np.ndarray:
-        for half, own in (("0", stride), ("1", 1)):
-            x = self.pointwise(self.depthwise(relu(x), f"depthwise_{half}", own), f"pointwise_{half}")
+    def separable(self, x: np.ndarray, stride: int, dilation: int = 1) -> np.ndarray:
+        for half, own, apart in (("0", stride, dilation), ("1", 1, 1)):
+            x = self.pointwise(self.depthwise(relu(x), f"depthwise_{half}", own, apart), f"pointwise_{half}")
             x = self.norm(x, f"norm_{half}")
         return x
 
@@ -114,6 +114,8 @@ def pool(x: np.ndarray, stride: int, function: Callable[..., np.ndarray]) -> np.
     return function(np.stack(shifted), axis=0)[:, ::stride, ::stride]
 
 
+SEPARABLE = (("sep_conv", 3), ("sep_conv", 5), ("sep_conv", 7), ("flood_conv", 3), ("flood_conv", 5))
+DILATED = ("conv_3x3", "conv_5x5", "flood_conv_3x3", "flood_conv_5x5", "choke_conv_3x3")
 REFERENCES: dict[str, Callable[[Reference, np.ndarray, int], np.ndarray]] = {
     "none": lambda layers, x, stride: np.zeros_like(x[:, ::stride, ::stride]),
     "max_pool_3x3": lambda layers, x, stride: layers.optional_norm(pool(x, stride, np.nanmax), "norm"),
@@ -127,6 +129,8 @@ REFERENCES: dict[str, Callable[[Reference, np.ndarray, int], np.ndarray]] = {
     "conv_7x1_1x7": Reference.factorized,
     "nor_conv_1x1": Reference.normal,
     "nor_conv_3x3": Reference.normal,
+    **{f"sharp_{kind}_{size}x{size}": Reference.separable for kind, size in (*SEPARABLE, ("choke_conv", 3))},
+    **{f"sharp_dil_{kind}": partial(Reference.separable, dilation=2) for kind in DILATED},
 }
 
 
