@@ -16,9 +16,11 @@ from dnas.methods.drop_nas import drop_nas
 from dnas.methods.fair_darts import fair_darts
 from dnas.methods.gdas import gdas
 from dnas.methods.idarts import idarts
+from dnas.methods.oles import oles
 from dnas.methods.pc_darts import pc_darts
 from dnas.methods.proxyless import proxyless
 from dnas.methods.rarts import rarts
+from dnas.methods.rc_darts import rc_darts
 from dnas.methods.sdarts import sdarts
 from dnas.methods.setn import setn
 from dnas.methods.sharp_darts import sharp_darts
@@ -50,9 +52,11 @@ __all__ = [
     "fair_darts",
     "gdas",
     "idarts",
+    "oles",
     "pc_darts",
     "proxyless",
     "rarts",
+    "rc_darts",
     "sdarts",
     "setn",
     "sharp_darts",

@@ -99,10 +99,13 @@ class Parts(NamedTuple):
 
         return evaluate
 
-    def update(self, grads: Params, opt: optax.OptState, params: Params) -> tuple[Params, optax.OptState]:
-        """Take one step of the weights."""
-        updates, opt = self.weight_optimizer.update(grads, opt, params)
-        return optax.apply_updates(params, updates), opt
+    def update(
+        self, grads: Params, opt: optax.OptState, params: Params, resting: Callable[[Params], Params] | None = None
+    ) -> tuple[Params, optax.OptState]:
+        """Take one step of the weights; `resting` zeroes the gradients and updates of those that rest."""
+        rest = resting or (lambda tree: tree)
+        updates, opt = self.weight_optimizer.update(rest(grads), opt, params)
+        return optax.apply_updates(params, rest(updates)), opt
 
     def update_alpha(self, grads: Alpha, state: SearchState) -> dict[str, Any]:
         """Return the fields of a state that a step of `alpha` changes, against `grads` and the regularisers'."""

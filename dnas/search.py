@@ -24,9 +24,12 @@ from dnas.types import (
     Batch,
     Batches,
     Bilevel,
+    Constraint,
+    Freezing,
     Hypergradient,
     Lower,
     Mixture,
+    Params,
     Perturbation,
     PRNGKey,
     Regulariser,
@@ -55,6 +58,8 @@ def compose(
     single_level: bool = False,
     regularisers: Sequence[Regulariser] = (),
     perturbation: Perturbation | None = None,
+    constraint: Constraint | None = None,
+    freezing: Freezing | None = None,
 ) -> Search:
     """Return the search made of these parts.
 
@@ -75,6 +80,10 @@ def compose(
         regularisers: added to the outer loss. Reported losses are without them.
         perturbation: changes what the supernet mixes in the step of the weights; a hypergradient sees the unperturbed
             levels, as in the code of SmoothDARTS.
+        constraint: applied to `alpha` after each of its steps, and after those in which it rests; `init` traces it too,
+            so that one that cannot be satisfied is refused at once.
+        freezing: which weights rest, seen from the hypergradient's state; their gradients do not reach the weights'
+            optimiser, and what it would do to them all the same (decay, momentum) is left out.
 
     Raises:
         UserError: if `warm_up` is negative or `alpha_every` is less than 1.
@@ -83,7 +92,9 @@ def compose(
     if warm_up < 0:
         raise UserError(f"warm_up is {warm_up}, but it counts steps: choose 0 or more")
     parts = gathered(space, relaxation, selection, weight_optimizer, alpha_optimizer, loss, regularisers)
-    plan = _Plan(parts, hypergradient, warm_up, alpha_every, weights_first, single_level, perturbation)
+    plan = _Plan(
+        parts, hypergradient, warm_up, alpha_every, weights_first, single_level, perturbation, constraint, freezing
+    )
 
     def init(key: PRNGKey, x: Array) -> SearchState:
         return _init(plan, key, x)
@@ -104,6 +115,8 @@ class _Plan(NamedTuple):
     weights_first: bool
     single_level: bool
     perturbation: Perturbation | None
+    constraint: Constraint | None
+    freezing: Freezing | None
 
     @property
     def rests(self) -> bool:
@@ -125,6 +138,8 @@ class _Keys(NamedTuple):
 
 def _init(plan: _Plan, key: PRNGKey, x: Array) -> SearchState:
     state = plan.parts.begin(key, x)
+    if plan.constraint is not None:
+        jax.eval_shape(partial(plan.constraint, shape=x.shape[1:]), state.alpha, state.step)
     if plan.hypergradient is None:
         return state
     return state._replace(hypergradient=plan.hypergradient.init(state.params, state.alpha))
@@ -167,16 +182,15 @@ def _alpha_turn(
         return after, told(outer.loss, outer.evaluation, batches.valid)
 
     after, outer = _unless_resting(plan, state, ("alpha", "alpha_opt", "hypergradient", "stats"), move)
-    return _advance(parts, keys.alpha, state, after), outer
+    return _advance(plan, keys.alpha, state, after, batches.train), outer
 
 
 def _weight_turn(plan: _Plan, state: SearchState, relaxed: Any, batch: Batch, keys: _Keys) -> tuple[SearchState, Told]:
     objective = plan.parts.objective(relaxed, _change(plan, state.step, keys.perturbation))
     inner = jax.value_and_grad(objective, has_aux=True)
     (loss, evaluation), grads = inner(state.params, state.alpha, state.stats, batch, keys.weights)
-    params, weight_opt = plan.parts.update(grads, state.weight_opt, state.params)
-    after = state._replace(params=params, weight_opt=weight_opt, stats=evaluation.stats)
-    return after, told(loss, evaluation, batch)
+    after = _move_weights(plan, state, grads)
+    return after._replace(stats=evaluation.stats), told(loss, evaluation, batch)
 
 
 def _joint_turn(plan: _Plan, state: SearchState, batch: Batch, keys: _Keys) -> tuple[SearchState, Told]:
@@ -189,9 +203,15 @@ def _joint_turn(plan: _Plan, state: SearchState, batch: Batch, keys: _Keys) -> t
     after, _ = _unless_resting(
         plan, state, ("alpha", "alpha_opt"), lambda: (parts.update_alpha(alpha_grads, state), train)
     )
-    params, weight_opt = parts.update(grads, state.weight_opt, state.params)
-    after = after._replace(params=params, weight_opt=weight_opt, stats=evaluation.stats)
-    return _advance(parts, keys.weights, state, after), train
+    after = _move_weights(plan, after, grads)._replace(stats=evaluation.stats)
+    return _advance(plan, keys.weights, state, after, batch), train
+
+
+def _move_weights(plan: _Plan, state: SearchState, grads: Params) -> SearchState:
+    """Take one step of the weights."""
+    resting = None if plan.freezing is None else partial(plan.freezing, state.hypergradient)
+    params, weight_opt = plan.parts.update(grads, state.weight_opt, state.params, resting)
+    return state._replace(params=params, weight_opt=weight_opt)
 
 
 def _unless_resting(
@@ -207,8 +227,10 @@ def _unless_resting(
     return state._replace(**moved), seen
 
 
-def _advance(parts: Parts, key: PRNGKey, before: SearchState, after: SearchState) -> SearchState:
-    alpha, relaxation = parts.relaxation.advance(key, before.alpha, after.alpha, before.relaxation)
+def _advance(plan: _Plan, key: PRNGKey, before: SearchState, after: SearchState, batch: Batch) -> SearchState:
+    alpha, relaxation = plan.parts.relaxation.advance(key, before.alpha, after.alpha, before.relaxation)
+    if plan.constraint is not None:
+        alpha = plan.constraint(alpha, before.step, batch.x.shape[1:])
     return after._replace(alpha=alpha, relaxation=relaxation)
 
 

@@ -260,6 +260,33 @@ class Perturbation(Protocol):
         ...
 
 
+class Constraint(Protocol):
+    """What architecture parameters must satisfy after a step."""
+
+    def __call__(self, alpha: Alpha, step: Array, shape: tuple[int, ...]) -> Alpha:
+        """Return architecture parameters of the same form that satisfy it, or those given where it has not come to it.
+
+        Args:
+            alpha: as a step left them.
+            step: () int32, number of steps taken before this one.
+            shape: (H, W, C) of the images.
+        """
+        ...
+
+
+class Freezing(Protocol):
+    """Which weights are trained no further."""
+
+    def __call__(self, memory: Any, tree: Params) -> Params:
+        """Return a tree of the weights' form, of gradients or of updates, with zeros for what rests.
+
+        Args:
+            memory: the hypergradient's state, which watches the weights.
+            tree: gradients or updates of all weights.
+        """
+        ...
+
+
 Selection = Callable[[SearchSpace, Weights], Genotype]
 """Which discrete architecture is kept, given the operation weights: `(space, weights) -> Genotype`."""
 

@@ -28,7 +28,7 @@ def methods(words: tuple[str, ...]) -> None:
         module = importlib.import_module(module_name)
         # A user's own method may say nothing of itself.
         parts, advice = (getattr(module, constant, "") for constant in ("PARTS", "ADVICE"))
-        paper = re.search(r"arXiv:\d+\.\d+", module.__doc__ or "")
+        paper = re.search(r"arXiv:\d+\.\d+|OpenReview:\w+", module.__doc__ or "")
         if all(word in f"{name} {parts}" for word in words):
             table.add_row(name, parts, advice, paper[0] if paper else "")
     Console().print(table)

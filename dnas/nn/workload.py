@@ -1,7 +1,8 @@
 """Counting a network's parameters and multiply-adds from shapes, without running it."""
 
 import math
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -17,29 +18,84 @@ def workload(module: nn.Module, shape: tuple[int, ...]) -> Workload:
     """Count `module`, called as `module(x, train=False)`, for an input of `shape` (H, W, C) and batch 1.
 
     Multiply-adds are those of convolutions and dense layers, as the literature counts them; batch norm, pools and
-    additions are not counted. Evaluation mode, so an auxiliary head is not part of either number.
+    additions are not counted. Evaluation mode, so an auxiliary head is not part of either number. Networks repeat a few
+    modules at a few sizes: each is traced once, whatever the number of networks.
     """
-    macs = 0
+    example = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    return _counted(module, _Call.of((example,), {"train": False})).workload
 
-    def count(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: nn.module.InterceptorContext) -> Any:
-        nonlocal macs
-        output = call(*args, **kwargs)
+
+class _Call(NamedTuple):
+    """The arguments of a module, arrays as their shapes; it can be hashed."""
+
+    leaves: tuple[Any, ...]
+    tree: Any
+
+    @staticmethod
+    def of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> "_Call":
+        leaves, tree = jax.tree.flatten((args, kwargs))
+        return _Call(tuple(_outline(leaf) for leaf in leaves), tree)
+
+
+class _Count(NamedTuple):
+    """A module's workload and the shapes of what it returns."""
+
+    workload: Workload
+    output: Any
+
+
+def _outline(leaf: Any) -> Any:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if hasattr(leaf, "shape") else leaf
+
+
+def _is_shape(leaf: Any) -> bool:
+    return isinstance(leaf, jax.ShapeDtypeStruct)
+
+
+@lru_cache(maxsize=2**14)
+def _counted(module: nn.Module, call: _Call) -> _Count:
+    """Trace `module` alone; what its submodules cost and return is looked up."""
+    params, macs, looking_up, called = 0, 0, False, set()
+
+    def count(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
+        nonlocal params, macs, looking_up
         layer = context.module
-        if isinstance(layer, nn.Dense):
-            macs += math.prod(output.shape) * args[0].shape[-1]
-        elif isinstance(layer, nn.Conv):
-            groups = layer.feature_group_count
-            window = math.prod(layer.kernel_size if not isinstance(layer.kernel_size, int) else (layer.kernel_size,))
-            macs += math.prod(output.shape) * window * args[0].shape[-1] // groups
-        elif isinstance(layer, Conv):
-            macs += math.prod(output.shape) * math.prod(layer.size) * args[0].shape[-1]
-        elif isinstance(layer, Pointwise):
-            macs += math.prod(output.shape) * args[0].shape[-1]
-        elif isinstance(layer, DepthwiseConv):
-            macs += math.prod(output.shape) * layer.size**2
-        return output
+        # The interceptors of all modules that are being traced see a call.
+        if looking_up or context.method_name != "__call__":
+            return method(*args, **kwargs)
+        if not isinstance(layer.parent, nn.Module):
+            output = method(*args, **kwargs)
+            macs += _layer(layer, args, output)
+            return output
+        looking_up = True
+        own = _counted(layer.clone(parent=None, name=None), _Call.of(args, kwargs))
+        looking_up = False
+        # A module that is called twice has its parameters once.
+        params += 0 if layer.path in called else own.workload.params
+        called.add(layer.path)
+        macs += own.workload.macs
+        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), own.output)
+
+    def run(*arrays: Any) -> Any:
+        given = iter(arrays)
+        args, kwargs = call.tree.unflatten(next(given) if _is_shape(leaf) else leaf for leaf in call.leaves)
+        return module.init_with_output(jax.random.key(0), *args, **kwargs)
 
     with nn.intercept_methods(count):
-        example = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-        variables = jax.eval_shape(lambda x: module.init(jax.random.key(0), x, train=False), example)
-    return Workload(sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables.get("params", {}))), macs)
+        output, variables = jax.eval_shape(run, *filter(_is_shape, call.leaves))
+    params += sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables.get("params", {})))
+    return _Count(Workload(params, macs), output)
+
+
+def _layer(layer: nn.Module, args: tuple[Any, ...], output: Any) -> int:
+    """Return the multiply-adds that a layer has of its own."""
+    if isinstance(layer, nn.Dense | Pointwise):
+        return math.prod(output.shape) * args[0].shape[-1]
+    if isinstance(layer, nn.Conv):
+        window = math.prod(layer.kernel_size if not isinstance(layer.kernel_size, int) else (layer.kernel_size,))
+        return math.prod(output.shape) * window * args[0].shape[-1] // layer.feature_group_count
+    if isinstance(layer, Conv):
+        return math.prod(output.shape) * math.prod(layer.size) * args[0].shape[-1]
+    if isinstance(layer, DepthwiseConv):
+        return math.prod(output.shape) * layer.size**2
+    return 0

@@ -8,7 +8,7 @@ from dnas.regularisers.perturbation import (
     epsilon_schedule,
     random_perturbation,
 )
-from dnas.regularisers.resources import expected_cost, project, violation
+from dnas.regularisers.resources import expected_cost, nearest, project, violation
 from dnas.regularisers.zero_one import zero_one
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "entropy",
     "epsilon_schedule",
     "expected_cost",
+    "nearest",
     "partial_decay",
     "project",
     "random_perturbation",

@@ -46,12 +46,7 @@ def project(
     steps: int = 200,
     rate: float = 0.1,
 ) -> Alpha:
-    """Return the nearest architecture parameters whose expected cost is within the range, by gradient descent.
-
-    Descends on half the squared distance from `alpha` plus a multiple of the hinge `violation`, whose gradient is taken
-    as a unit vector, so that no unit of cost matters. The multiple is 1 plus the present distance, more than the pull
-    back to `alpha`, so that no range is out of reach; step sizes fall linearly to zero. Of the points on the way that
-    lie in the range the nearest is returned (`alpha` itself, to the bit, if it does), or the last point where none did.
+    """Return the nearest architecture parameters whose expected cost is within the range, as `nearest` finds them.
 
     Args:
         alpha: architecture parameters.
@@ -71,27 +66,44 @@ def project(
     if weights is None:
         _check_reachable(tables, low, high)
     relax = weights or _softmax_rows
+
+    def excess(alpha: Alpha) -> Array:
+        return violation(expected_cost(relax(alpha), tables), low, high)
+
+    return nearest(alpha, excess, steps=steps, rate=rate)
+
+
+def nearest(alpha: Alpha, excess: Callable[[Alpha], Array], *, steps: int = 200, rate: float = 0.1) -> Alpha:
+    """Return the nearest architecture parameters of which there is no excess, by gradient descent.
+
+    Descends on half the squared distance from `alpha` plus a multiple of `excess`, whose gradient is taken as a unit
+    vector, so that no unit of cost matters. The multiple is 1 plus the present distance, more than the pull back to
+    `alpha`, so that nothing is out of reach; step sizes fall linearly to zero. Of the points on the way that have no
+    excess the nearest is returned (`alpha` itself, to the bit, if it has none), or the last point where all had some.
+
+    Args:
+        alpha: architecture parameters.
+        excess: `(alpha) -> ()`, 0 where they are affordable, else positive and differentiable, such as a `violation`.
+        steps: gradient steps.
+        rate: first step size.
+    """
     flat, unravel = ravel_pytree(dict(alpha))
 
-    def cost(values: Array) -> Array:
-        return expected_cost(relax(unravel(values)), tables)
-
     def step(carry: tuple[Array, Array, Array], size: Array) -> tuple[tuple[Array, Array, Array], None]:
-        point, nearest, least = carry
-        value, slope = jax.value_and_grad(cost)(point)
+        point, best, least = carry
+        value, slope = jax.value_and_grad(lambda values: excess(unravel(values)))(point)
         away = point - flat
         distance = jnp.linalg.norm(away)
-        above, below = value > high, value < low
-        better = ~above & ~below & (distance < least)
-        nearest, least = jnp.where(better, point, nearest), jnp.where(better, distance, least)
+        better = (value <= 0) & (distance < least)
+        best, least = jnp.where(better, point, best), jnp.where(better, distance, least)
         uphill = slope / jnp.maximum(jnp.linalg.norm(slope), jnp.finfo(slope.dtype).tiny)
-        outside = (above.astype(slope.dtype) - below.astype(slope.dtype)) * uphill
-        return (point - size * (away + (1 + distance) * outside), nearest, least), None
+        outside = jnp.where(value > 0, uphill, 0)
+        return (point - size * (away + (1 + distance) * outside), best, least), None
 
     sizes = rate * (1 - jnp.arange(steps, dtype=flat.dtype) / steps)
     start = (flat, flat, jnp.asarray(jnp.inf, flat.dtype))
-    (last, nearest, least), _ = jax.lax.scan(step, start, sizes)
-    return unravel(jnp.where(jnp.isfinite(least), nearest, last))
+    (last, best, least), _ = jax.lax.scan(step, start, sizes)
+    return unravel(jnp.where(jnp.isfinite(least), best, last))
 
 
 def _softmax_rows(alpha: Alpha) -> Weights:

@@ -20,7 +20,8 @@ def skip_cap(limit: int = 2, groups: tuple[str, ...] = (), op: str = "skip_conne
 
     Args:
         limit: greatest number of skip connections in a cell.
-        groups: the cells that are capped; empty: `normal` where a space has it (as published), else all.
+        groups: the cells that are capped; empty: `normal` where a space has it (as published), numbered or not, else
+            all.
         op: the operation that is counted.
 
     Raises:
@@ -57,7 +58,8 @@ def _capped(space: SearchSpace, groups: tuple[str, ...]) -> tuple[str, ...]:
         raise UserError(f"groups: {space.name} has the cells {', '.join(space.spec)}, got {', '.join(missing)}")
     if groups:
         return groups
-    return ("normal",) if "normal" in space.spec else tuple(space.spec)
+    normal = tuple(name for name in space.spec if name.partition("_")[0] == "normal")
+    return normal or tuple(space.spec)
 
 
 def _edges_with(group: Group, genotype: Genotype, name: str, op: str) -> list[int]:

@@ -1,6 +1,7 @@
 """When a search should end, go back or freeze a part of itself: one rule a file.
 
-`curvature` and `operation_alignment` measure under `jit`; `early` and `adaptive` decide on the host from a history.
+`curvature` and `operation_alignment` measure under `jit`; `early` and `adaptive` decide on the host from a history;
+`freezing` is `operation_alignment` as parts of a search.
 """
 
 from dnas.stopping.adaptive import Rollback, adaptive_weight_decay

@@ -17,7 +17,19 @@ from dnas.genotype import Genotype
 from dnas.nn import functions, operations
 from dnas.selection.one_hot import one_hot
 from dnas.types import Group, Network, SearchSpace, Variables
-from search_spaces.darts.cells import INPUTS, NORMAL, REDUCE, REDUCTIONS, edge, edges, loop_name, loops, plan
+from search_spaces.darts.cells import (
+    INPUTS,
+    NORMAL,
+    REDUCE,
+    REDUCTIONS,
+    check_groups,
+    edge,
+    edges,
+    groups,
+    loop_name,
+    loops,
+    plan,
+)
 from search_spaces.darts.genotypes import named, published
 from search_spaces.darts.network import DerivedNetwork, auxiliary_size, edge_name
 from search_spaces.darts.supernet import SuperNet
@@ -83,6 +95,7 @@ def space(
     dtype: str = "float32",
     recompute: bool = True,
     partial_channels: int = 1,
+    levels: str = "shared",
 ) -> SearchSpace:
     """Return the DARTS search space.
 
@@ -97,6 +110,10 @@ def space(
         recompute: whether the derivative computes each edge again, instead of keeping its intermediate arrays: a
             quarter of the memory and, on a CPU, no more time.
         partial_channels: K of PC-DARTS: one K-th of the channels goes through the operations, the others past them.
+        levels: which cells choose alike: `shared` for all normal and all reduction cells, as published; `stages` for
+            those between reductions; `cells` for none (the multi-level search of RC-DARTS, arXiv:1912.12814, of which
+            only the abstract could be read: layers at different depths learn different architectures). A found
+            architecture then has a cell for each, `normal_0`, `reduce_1` and so on.
 
     Raises:
         UserError: if an argument is out of its range.
@@ -117,6 +134,7 @@ def space(
         arguments.dtype(dtype),
         recompute,
         partial_channels,
+        levels,
     )
     group = Group(
         edges=edges(nodes),
@@ -125,7 +143,7 @@ def space(
         keep=2,
         concat=tuple(range(INPUTS, INPUTS + nodes)),
     )
-    spec = {NORMAL: group, REDUCE: group}
+    spec = dict.fromkeys(groups(cells, levels), group)
 
     init, apply = functions.supernet(network, spec)
 
@@ -196,8 +214,11 @@ def build(
 def check_genotype(genotype: Genotype) -> None:
     """Raise `UserError` unless `genotype` is an architecture of this space."""
     names = tuple(name for name, _ in genotype.cells)
-    if sorted(names) != [NORMAL, REDUCE]:
-        raise UserError(f"genotype: expected the cells {NORMAL!r} and {REDUCE!r}, got {', '.join(names) or 'none'}")
+    if not check_groups(names):
+        raise UserError(
+            f"genotype: expected the cells {NORMAL!r} and {REDUCE!r}, or numbered ones, the first normal and "
+            f"{REDUCTIONS} reductions among them, got {', '.join(names) or 'none'}"
+        )
     for name, cell in genotype.cells:
         if not cell.nodes:
             raise UserError(f"genotype, {name} cell: expected at least one node, got none")
@@ -247,7 +268,7 @@ def _check_cells(name: str, cells: int) -> None:
 def _inherit(genotype: Genotype, cells: int, nodes: int, tree: Mapping[str, Any]) -> dict[str, Any]:
     """Pick from a supernet's parameters or statistics what the derived network keeps."""
     kept = {name: part for name, part in tree.items() if not name.startswith("cell_")}
-    for index, cell in enumerate(plan(cells, 1)):
+    for index, cell in enumerate(plan(cells, 1, groups=(name for name, _ in genotype.cells))):
         source_tree = tree.get(f"cell_{index}", {})
         own = {name: part for name, part in source_tree.items() if name.startswith("preprocess_")}
         for node, edges_kept in enumerate(genotype[cell.group].nodes):

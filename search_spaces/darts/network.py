@@ -92,8 +92,10 @@ class DerivedNetwork(nn.Module):
         else:
             s0 = s1 = Stem(self.stem_multiplier * self.channels, self.dtype, name="stem")(x, train)
         auxiliary = None
-        for index, cell in enumerate(plan(self.cells, self.channels, self.stem == "imagenet")):
-            derived = DerivedCell(self.genotype, cell, self.affine, self.pool_norm, self.dtype, name=f"cell_{index}")
+        groups = tuple(name for name, _ in self.genotype.cells)
+        for index, cell in enumerate(plan(self.cells, self.channels, self.stem == "imagenet", groups)):
+            own = Genotype(self.genotype.space, ((cell.group, self.genotype[cell.group]),))
+            derived = DerivedCell(own, cell, self.affine, self.pool_norm, self.dtype, name=f"cell_{index}")
             s0, s1 = s1, derived(s0, s1, train, drop_path)
             if self.auxiliary and train and index == 2 * self.cells // 3:
                 stride = 2 if self.stem == "imagenet" else 3

@@ -13,7 +13,7 @@ from dnas.nn.ends import Head, Stem
 from dnas.nn.mixed import MixedEdges, Mixture
 from dnas.nn.operations import FactorizedReduce, ReLUConvBN
 from dnas.types import Array, Paths
-from search_spaces.darts.cells import INPUTS, CellPlan, edge, loop_name, loops, plan
+from search_spaces.darts.cells import INPUTS, CellPlan, edge, groups, loop_name, loops, plan
 
 
 class SearchCell(nn.Module):
@@ -73,12 +73,13 @@ class SuperNet(nn.Module):
     dtype: DTypeLike = jnp.float32
     recompute: bool = True
     parts: int = 1
+    levels: str = "shared"
 
     @nn.compact
     def __call__(self, x: jax.Array, weights: Mapping[str, Array | Paths], train: bool) -> jax.Array:
         """Map images `(N, H, W, channels)` and operation weights to `(N, classes)` float32 logits."""
         s0 = s1 = Stem(self.stem_multiplier * self.channels, self.dtype, name="stem")(x, train)
-        for index, cell in enumerate(plan(self.cells, self.channels)):
+        for index, cell in enumerate(plan(self.cells, self.channels, groups=groups(self.cells, self.levels))):
             mixed = SearchCell(cell, self.ops, self.nodes, self.dtype, self.recompute, self.parts, name=f"cell_{index}")
             s0, s1 = s1, mixed(s0, s1, jax.tree.map(jnp.asarray, weights[cell.group]), train)
         return Head(self.classes, name="head")(s1)

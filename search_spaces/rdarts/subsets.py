@@ -12,7 +12,7 @@ import numpy as np
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from search_spaces.darts import OPS
-from search_spaces.darts.cells import NORMAL, REDUCE, edge, edges
+from search_spaces.darts.cells import NORMAL, REDUCE, edge, edges, kind
 
 OWN = "S1"
 """The subset in which every edge has two operations of its own."""
@@ -90,7 +90,7 @@ def check_offered(genotype: Genotype, subset: str, nodes: int) -> None:
     for name, cell in genotype.cells:
         for node, kept in enumerate(cell.nodes[:nodes]):
             for op, source in ((item.op, item.source) for item in kept):
-                own = table[name][edge(node, source)]
+                own = table[kind(name)][edge(node, source)]
                 if op not in own:
                     raise UserError(
                         f"genotype, {name} cell, node {node}: S1 offers {' or '.join(own)} on the edge from state "

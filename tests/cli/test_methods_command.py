@@ -25,7 +25,7 @@ def test_every_method_is_listed_with_parts_paper_and_advice() -> None:
         module = importlib.import_module(module_name)
         assert re.search(rf"│ {name} ", text), name
         assert module.PARTS and module.ADVICE.endswith(".")
-        paper = re.search(r"arXiv:\d+\.\d+", module.__doc__ or "")
+        paper = re.search(r"arXiv:\d+\.\d+|OpenReview:\w+", module.__doc__ or "")
         assert paper and paper[0] in text, name
 
 

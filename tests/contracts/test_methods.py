@@ -1,6 +1,7 @@
 """What every method promises, on a space of a few matrix products that has all that a method may ask of one."""
 
 import inspect
+import re
 import typing
 from collections.abc import Callable
 from functools import cache, partial
@@ -156,7 +157,7 @@ def test_the_package_offers_it_and_it_names_its_paper(module: ModuleType, factor
     name = factory.__name__
     assert name in dnas.__all__
     assert getattr(dnas, name) is factory
-    assert "arXiv:" in (module.__doc__ or "")
+    assert re.search(r"arXiv:\d+\.\d+|OpenReview:\w+", module.__doc__ or "")
 
 
 def test_one_trace_of_a_step_under_scan_keeps_every_type(factory: Callable[..., Search]) -> None:

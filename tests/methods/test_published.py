@@ -38,6 +38,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "fair_darts": {"weight_lr": 0.005, "alpha_lr": 3e-3, "alpha_beta1": 0.9, "zero_one_weight": 10.0, "minimum": 0.85},
     "gdas": {**AUTODL, "temperature": 10.0, "temperature_min": 0.1},
     "idarts": {"terms": 3, "alpha_every": 4},
+    "oles": {"window": 20, "least": 0.4},
     "pc_darts": {"weight_lr": 0.1, "weight_lr_min": 0.0, "alpha_lr": 6e-4, "partial_channels": 4},
     "proxyless": {
         "epochs": 160,
@@ -52,6 +53,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "alpha_every": 5,
     },
     "rarts": {},
+    "rc_darts": {"max_params": 0, "max_macs": 0},
     "sdarts": {"epsilon": 0.03, "epsilon_max": 0.3, "ascent_steps": 7},
     "setn": AUTODL,
     "sharp_darts": {"weight_lr_min": 1e-4, "power": 2.0},

@@ -1,0 +1,117 @@
+"""What each operation costs on each edge of a space, measured from the networks that the space builds.
+
+The cost of a network is a sum over its edges and over what all networks of the space share. Two networks that differ in
+one edge therefore differ by what its operation costs in every network, in all cells in which the edge stands.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from dnas.errors import UserError
+from dnas.genotype import Cell, Edge, Genotype
+from dnas.selection.one_hot import one_hot
+from dnas.selection.top_edges import NONE, top_edges
+from dnas.types import Group, SearchSpace, Spec, Workload
+
+Incoming = tuple[tuple[int, int], ...]
+"""The edges that enter a node, as `(edge, source)` pairs."""
+Nodes = tuple[tuple[Edge, ...], ...]
+
+
+class CostTable(NamedTuple):
+    """The costs of one resource; whole numbers, as float64.
+
+    Attributes:
+        base: cost of what all architectures of the space share (stem, preprocessing, classifier).
+        rows: for each group, `(edges, ops)`, the cost of an operation on an edge, in all cells of the group together; 0
+            for operations that an edge does not offer.
+    """
+
+    base: float
+    rows: Mapping[str, np.ndarray]
+
+
+def tables(space: SearchSpace, shape: tuple[int, ...]) -> dict[str, CostTable]:
+    """Measure what operations cost in networks of the supernet's own size.
+
+    Nothing is computed but shapes, and an operation is traced once at each size.
+
+    Args:
+        space: the space, whose networks are built as `space.build(genotype, searched=True)`.
+        shape: (H, W, C) of an image.
+
+    Returns:
+        The tables of the resources `params` (trained parameters) and `macs` (multiply-adds of one image).
+
+    Raises:
+        UserError: if some edges of the space enter no node, so that no architecture says what is on them.
+    """
+    height, width, channels = shape
+    for name, group in space.spec.items():
+        if not group.nodes:
+            raise UserError(f"costs of {space.name}: the edges of {name!r} enter no node; give its Group the nodes")
+    start = {
+        name: tuple(_kept(group, incoming, incoming[0][0]) for incoming in group.nodes)
+        for name, group in space.spec.items()
+    }
+
+    @cache
+    def count(genotype: Genotype) -> np.ndarray:
+        return np.array(space.build(genotype, searched=True).workload((height, width, channels)), np.float64)
+
+    rows = {}
+    for name, group in space.spec.items():
+        rows[name] = np.zeros((group.edges, len(group.ops), len(Workload._fields)))
+        for edge, column in np.argwhere(offers(group)):
+            with_it, without = (
+                count(_genotype(space, {**start, name: _nodes(group, start[name], edge, op)}))
+                for op in (group.ops[column], None)
+            )
+            rows[name][edge, column] = with_it - without
+    some = top_edges(space, {name: np.zeros(values.shape[:2]) for name, values in rows.items()})  # type: ignore[misc]
+    found = {}
+    for index, resource in enumerate(Workload._fields):
+        own = {name: values[..., index] for name, values in rows.items()}
+        found[resource] = CostTable(float(count(some)[index]) - cost(CostTable(0.0, own), space.spec, some), own)
+    return found
+
+
+def cost(table: CostTable, spec: Spec, genotype: Genotype) -> float:
+    """Return what an architecture costs.
+
+    Raises:
+        UserError: if it is no architecture of `spec`.
+    """
+    chosen = one_hot(spec, genotype)
+    return table.base + sum(float(np.sum(chosen[name] * rows)) for name, rows in table.rows.items())
+
+
+def offers(group: Group) -> np.ndarray:
+    """Return `(edges, ops)` bool: which operations each edge offers."""
+    return np.ones((group.edges, len(group.ops)), bool) if group.allowed is None else np.array(group.allowed)
+
+
+def _genotype(space: SearchSpace, nodes: Mapping[str, Nodes]) -> Genotype:
+    return Genotype(space.name, tuple((name, Cell(nodes[name], group.concat)) for name, group in space.spec.items()))
+
+
+def _nodes(group: Group, nodes: Nodes, edge: int, op: str | None) -> Nodes:
+    """Return the nodes with `op` on `edge`, or with nothing on it."""
+    entered = next(index for index, incoming in enumerate(group.nodes) if edge in dict(incoming))
+    return (*nodes[:entered], _kept(group, group.nodes[entered], edge, op), *nodes[entered + 1 :])
+
+
+def _kept(group: Group, incoming: Incoming, edge: int, op: str | None = None) -> tuple[Edge, ...]:
+    """Return what a node keeps if there is `op` on `edge`, or nothing, and as little as possible on its other edges.
+
+    Where edges compete, nothing on an edge means that it is not kept, beside another edge with the first operation that
+    this one offers; the only edge of a node, and edges that are all kept, have `none`.
+    """
+    if group.keep is None or len(incoming) == 1:
+        return tuple(Edge(op if own == edge and op else NONE, source) for own, source in incoming)
+    other, source = next(pair for pair in incoming if pair[0] != edge)
+    kept = (Edge(group.ops[int(np.argmax(offers(group)[other]))], source),)
+    return (*kept, Edge(op, dict(incoming)[edge])) if op else kept
