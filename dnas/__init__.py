@@ -8,6 +8,7 @@ from dnas.errors import UserError
 from dnas.genotype import Cell, Edge, Genotype
 from dnas.methods.darts import darts
 from dnas.methods.darts_minus import darts_minus
+from dnas.methods.darts_plus import darts_plus
 from dnas.methods.darts_pt import darts_pt
 from dnas.methods.darts_second_order import darts_second_order
 from dnas.methods.darts_single_level import darts_single_level
@@ -15,10 +16,12 @@ from dnas.methods.drnas import drnas
 from dnas.methods.drop_nas import drop_nas
 from dnas.methods.fair_darts import fair_darts
 from dnas.methods.gdas import gdas
+from dnas.methods.gm_nas import gm_nas
 from dnas.methods.idarts import idarts
 from dnas.methods.oles import oles
 from dnas.methods.pc_darts import pc_darts
 from dnas.methods.proxyless import proxyless
+from dnas.methods.r_darts import r_darts
 from dnas.methods.rarts import rarts
 from dnas.methods.rc_darts import rc_darts
 from dnas.methods.sdarts import sdarts
@@ -44,6 +47,7 @@ __all__ = [
     "UserError",
     "darts",
     "darts_minus",
+    "darts_plus",
     "darts_pt",
     "darts_second_order",
     "darts_single_level",
@@ -51,10 +55,12 @@ __all__ = [
     "drop_nas",
     "fair_darts",
     "gdas",
+    "gm_nas",
     "idarts",
     "oles",
     "pc_darts",
     "proxyless",
+    "r_darts",
     "rarts",
     "rc_darts",
     "sdarts",

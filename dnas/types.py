@@ -347,12 +347,19 @@ class Course(NamedTuple):
         done: `(state) -> bool`, asked at the end of each epoch, after the turn: whether to end now.
         then: `(state, between) -> Search | None`, asked where the search ends: the search that goes on from there,
             whose `init` makes the state that it begins with, and whose steps count on.
+        note: `(state) -> further entries` of the epoch's line in the metrics, as JSON values, after the turn.
     """
 
     epochs: int | None = None
     turn: Callable[[SearchState, Between], SearchState] | None = None
     done: Callable[[SearchState], bool] | None = None
     then: Callable[[SearchState, Between], "Search | None"] | None = None
+    note: Callable[[SearchState], dict[str, Any]] | None = None
+
+
+def _variables(state: SearchState, genotype: Genotype) -> Variables:
+    del genotype
+    return Variables(state.params, state.stats)
 
 
 class Search(NamedTuple):
@@ -366,6 +373,8 @@ class Search(NamedTuple):
         predict: `(state, x) -> logits` of the supernet in evaluation mode.
         select: `(state) -> Genotype`; runs on the host.
         course: what happens between epochs; whoever drives the steps sees to it, as `dnas search` does.
+        variables: `(state, genotype) -> Variables` of the supernet in which an architecture is found, on the host: the
+            state's own, except where a state holds several supernets.
     """
 
     space: SearchSpace
@@ -375,3 +384,4 @@ class Search(NamedTuple):
     predict: Callable[[SearchState, Array], Array]
     select: Callable[[SearchState], Genotype]
     course: Course = Course()
+    variables: Callable[[SearchState, Genotype], Variables] = _variables

@@ -15,6 +15,7 @@ import numpy as np
 from dnas.errors import UserError, unknown
 
 Key = TypeVar("Key")
+RULES = ("cut", "within")
 
 
 class Partition(NamedTuple):
@@ -79,8 +80,8 @@ def choose_edge(partitions: Mapping[Key, Partition], rule: str = "cut") -> Key:
     Raises:
         UserError: if there is no edge, or `rule` is none of the two.
     """
-    if rule not in ("cut", "within"):
-        raise unknown("rule", rule, ("cut", "within"))
+    if rule not in RULES:
+        raise unknown("rule", rule, RULES)
     if not partitions:
         raise UserError("partitions: expected those of at least one edge, got none; every edge has been split")
     if rule == "cut":

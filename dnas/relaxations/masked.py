@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
@@ -78,6 +79,27 @@ def offered(relaxation: Relaxation, spec: Spec) -> Relaxation:
     """Return `relaxation` on the operations that the edges of `spec` offer: itself where every edge offers all."""
     masks = {name: jnp.array(group.allowed) for name, group in spec.items() if group.allowed is not None}
     return masked(relaxation, masks) if masks else relaxation
+
+
+def allowed(state: Any) -> Mapping[str, Array]:
+    """Return the masks in the state of a masked relaxation, the outermost if there are several."""
+    return _outermost(state).allowed
+
+
+def allow(state: Any, masks: Mapping[str, ArrayLike]) -> Any:
+    """Return the state of a masked relaxation with other masks, in the outermost if there are several."""
+    given = {name: jnp.asarray(mask, bool) for name, mask in masks.items()}
+    return jax.tree.map(
+        lambda part: part._replace(allowed=given) if _is_masked(part) else part, state, is_leaf=_is_masked
+    )
+
+
+def _outermost(state: Any) -> Masked:
+    return next(part for part in jax.tree.leaves(state, is_leaf=_is_masked) if _is_masked(part))
+
+
+def _is_masked(part: Any) -> bool:
+    return isinstance(part, Masked)
 
 
 def _lowered(alpha: Alpha, state: Masked) -> Alpha:

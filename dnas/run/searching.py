@@ -206,6 +206,7 @@ def _record(search: Search, state: SearchState, watch: Watch | None) -> dict[str
         "alpha": {name: _rounded(rows) for name, rows in alpha.items()},
         "entropy": {name: entropy(rows) for name, rows in weights.items()},
         "genotype": str(genotype),
+        **(search.course.note(state) if search.course.note else {}),
         **(watch(genotype) if watch else {}),
     }
 

@@ -6,6 +6,8 @@ statistics of the minibatch, because the running ones are those of the mixture.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -60,33 +62,30 @@ def rank_quality(
         rng = np.random.default_rng([plan.config.seed, 2, index])
         drawn = rng.choice(rows, min(count, len(rows)), replace=False)
         genotypes = [table.genotype(int(row)) for row in drawn]
-        own = inherited_accuracy(
-            search.space, Variables(state.params, state.stats), genotypes, images, shown, plan.dataset
-        )
+        found_in = partial(search.variables, state)
+        own = inherited_accuracy(search.space, found_in, genotypes, images, shown, plan.dataset)
         ranking[name] = {"rows": drawn.tolist(), "inherited": own.tolist(), **correlations(own, truth[drawn])}
     return {**judged, "ranking": ranking}
 
 
 def inherited_accuracy(
     space: SearchSpace,
-    variables: Variables,
+    variables: Callable[[Genotype], Variables],
     genotypes: list[Genotype],
     images: DeviceData,
     rows: np.ndarray,
     dataset: Dataset,
 ) -> np.ndarray:
-    """Return the `(N,)` accuracy of each architecture with the supernet's weights, as one compiled program.
+    """Return the `(N,)` accuracy of each architecture with the supernet's weights, by one compiled program.
 
     Args:
         space: the space.
-        variables: the trained supernet.
+        variables: `(genotype) -> Variables` of the trained supernet that an architecture is a part of.
         genotypes: N architectures.
         images: images on the device.
         rows: which of them to test on.
         dataset: gives mean and standard deviation.
     """
-    each: list[Weights] = [one_hot(space.spec, genotype) for genotype in genotypes]
-    weights = jax.tree.map(lambda *leaves: np.stack(leaves), *each)
     batch = min(BATCH, len(rows))
     batches = jnp.asarray(rows[: len(rows) // batch * batch].reshape(-1, batch))
 
@@ -98,8 +97,9 @@ def inherited_accuracy(
 
         return jax.lax.map(count, batches).mean()
 
-    run = jax.jit(lambda v, i, w: jax.lax.map(lambda one: accuracy(v, i, one), w), compiler_options=compiler_options())
-    return np.asarray(run(variables, images, weights), np.float64)
+    run = jax.jit(accuracy, compiler_options=compiler_options())
+    each = [run(variables(genotype), images, one_hot(space.spec, genotype)) for genotype in genotypes]
+    return np.array(each, np.float64)
 
 
 def representable(space: SearchSpace, genotype: Genotype) -> bool:

@@ -39,10 +39,10 @@ class Taken(NamedTuple):
     parts: dict[str, Any]
 
     def state(self, alpha: Any) -> SearchState:
-        """Return a state in which only `alpha` and the relaxation are set."""
+        """Return a state before the first step, in which only `alpha` and the relaxation are set."""
         _, relaxation = self.parts["relaxation"].init(jax.random.key(0), self.search.space.spec)
         empty: dict[str, Any] = dict.fromkeys(SearchState._fields)
-        return SearchState(**{**empty, "alpha": alpha, "relaxation": relaxation})
+        return SearchState(**{**empty, "alpha": alpha, "relaxation": relaxation, "step": jnp.zeros((), jnp.int32)})
 
 
 @pytest.fixture

@@ -33,10 +33,13 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "darts_second_order": {"xi": 1.0},
     "darts_single_level": {},
     "darts_minus": {"decay": "linear"},
+    "darts_plus": {"limit": 2, "stable": 10},
+    "darts_pt": {"interval": 5, "tuning_lr": 0.0025},
     "drnas": {"epochs": 100},
     "drop_nas": {"epochs": 76, "weight_lr": 0.0375, "weight_lr_min": 0.0015, "clip_norm": 3.0, "drop_rate": 3e-5},
     "fair_darts": {"weight_lr": 0.005, "alpha_lr": 3e-3, "alpha_beta1": 0.9, "zero_one_weight": 10.0, "minimum": 0.85},
     "gdas": {**AUTODL, "temperature": 10.0, "temperature_min": 0.1},
+    "gm_nas": {"epochs": 60, "weight_decay": 5e-4, "nesterov": True, "splits": 2, "groups": 2, "minibatches": 100},
     "idarts": {"terms": 3, "alpha_every": 4},
     "oles": {"window": 20, "least": 0.4},
     "pc_darts": {"weight_lr": 0.1, "weight_lr_min": 0.0, "alpha_lr": 6e-4, "partial_channels": 4},
@@ -52,6 +55,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "warm_up_lr": 0.05,
         "alpha_every": 5,
     },
+    "r_darts": {"every": 2, "window": 5, "lag": 4, "ratio": 1.3, "earliest": 10, "factor": 10.0, "cap": 0.03},
     "rarts": {},
     "rc_darts": {"max_params": 0, "max_macs": 0},
     "sdarts": {"epsilon": 0.03, "epsilon_max": 0.3, "ascent_steps": 7},
@@ -87,6 +91,7 @@ def test_a_fresh_search_selects_an_architecture_of_every_space(name: str, space:
         ("drop_nas", {"hypergradient": None}),
         ("gdas", {"weights_first": True}),
         ("idarts", {"weights_first": True, "alpha_every": 4}),
+        ("gm_nas", {"warm_up": 30 * 10}),
         ("pc_darts", {"warm_up": 15 * 10}),
         ("proxyless", {"weights_first": True, "alpha_every": 5, "warm_up": 40 * 10}),
         ("rarts", {"balance": 10.0, "coupling": 10.0}),
@@ -119,6 +124,7 @@ def test_a_warm_up_scales_with_the_search(take: Any) -> None:
         # Two cosines, from step to step.
         ("proxyless", {0: 0.05, 200: 0.025, 400: 0.025, 1000: 0.0125, 1600: 0.0}),
         ("gdas", {0: 0.025, 1250: 0.013}),
+        ("gm_nas", {0: 0.025, 300: 0.013, 600: 0.001}),
     ],
 )
 def test_the_learning_rate_follows_the_published_course(

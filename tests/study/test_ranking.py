@@ -32,7 +32,7 @@ def test_inherited_accuracy_is_that_of_the_derived_network_with_the_minibatch_s_
     genotypes = [nasbench201.from_string(text) for text in ARCHITECTURES]
     rows = rng.permutation(20)
     images = DeviceData(jnp.asarray(pixels), jnp.asarray(labels))
-    estimate = inherited_accuracy(space, variables, genotypes, images, rows, dataset)
+    estimate = inherited_accuracy(space, lambda _: variables, genotypes, images, rows, dataset)
 
     x = normalise(images.x[rows], dataset.mean, dataset.std)
     for genotype, accuracy in zip(genotypes, estimate, strict=True):
