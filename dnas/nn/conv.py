@@ -116,8 +116,12 @@ class Conv(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Map `(N, H, W, C)` to `(N, H', W', features)`."""
+    def __call__(self, x: jax.Array, factor: jax.Array | None = None) -> jax.Array:
+        """Map `(N, H, W, C)` to `(N, H', W', features)`.
+
+        The kernel is first multiplied by `factor`, if there is one.
+        """
         kernel = self.param("kernel", torch_uniform, (*self.size, x.shape[-1], self.features))
+        kernel = kernel if factor is None else kernel * factor
         padding = (self.size[0] // 2, self.size[1] // 2) if self.padding is None else self.padding
         return convolve(x.astype(self.dtype), kernel.astype(self.dtype), self.strides, padding)

@@ -154,7 +154,11 @@ class DepthwiseConv(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Map `(N, H, W, C)` to `(N, ceil(H / stride), ceil(W / stride), C)`."""
+    def __call__(self, x: jax.Array, factor: jax.Array | None = None) -> jax.Array:
+        """Map `(N, H, W, C)` to `(N, ceil(H / stride), ceil(W / stride), C)`.
+
+        The kernel is first multiplied by `factor`, if there is one.
+        """
         kernel = self.param("kernel", torch_uniform, (self.size, self.size, 1, x.shape[-1]))
+        kernel = kernel if factor is None else kernel * factor
         return depthwise_conv(x.astype(self.dtype), kernel.astype(self.dtype), self.stride, self.dilation)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from dnas.nn.families import Factors, Terms
 from dnas.nn.loop import Edges, Loops, Packings, edge_loops
 from dnas.nn.norm import batch_norm, moved
 from dnas.nn.operations import Operation, Pool, operation
@@ -45,15 +46,25 @@ class Candidate:
             self.channels, self.stride, affine=False, pool_norm=self.pool_norm, dtype=self.dtype, name=name
         )
 
-    def __call__(self, params: Tree, stats: Tree, x: jax.Array) -> tuple[jax.Array, Tree]:
-        """Return the value for `(N, H, W, C)` and new statistics; `params` and `stats` are those of all candidates."""
+    def factor(self, factors: Factors) -> tuple[jax.Array, ...]:
+        """Return what the operation is called with beside `x` and `train`: the factor of its kernels, if it has one."""
+        return (factors[self.op],) if self.op in factors else ()
+
+    def __call__(self, params: Tree, stats: Tree, x: jax.Array, factors: Factors) -> tuple[jax.Array, Tree]:
+        """Return the value for `(N, H, W, C)` and new statistics; the other arguments are those of all candidates."""
         own = {"params": params.get(self.op, {}), "batch_stats": stats.get(self.op, {})}
-        y, updated = self.module().apply(own, x, True, mutable=["batch_stats"])
+        y, updated = self.module().apply(own, x, True, *self.factor(factors), mutable=["batch_stats"])
         return y, {**stats, self.op: updated["batch_stats"]} if self.op in stats else stats
 
 
 def mix_paths(
-    candidates: tuple[Candidate, ...], params: Tree, stats: Tree, x: jax.Array, weights: jax.Array, active: jax.Array
+    candidates: tuple[Candidate, ...],
+    params: Tree,
+    stats: Tree,
+    x: jax.Array,
+    weights: jax.Array,
+    active: jax.Array,
+    factors: Factors,
 ) -> tuple[jax.Array, Tree]:
     """Return the weighted sum of some operations, of which nothing else is computed.
 
@@ -64,13 +75,14 @@ def mix_paths(
         x: `(N, H, W, C)` input.
         weights: `(K,)` operation weights.
         active: `(P,)` the operations to compute.
+        factors: of the kernels of those candidates that are families.
 
     Returns:
         `(N, H / stride, W / stride, C)` and the new statistics.
     """
     total: Any = 0.0
     for path in range(active.shape[0]):
-        value, stats = switch(candidates, active[path], params, stats, x)
+        value, stats = switch(candidates, active[path], params, stats, x, factors)
         total = total + weights[active[path]].astype(value.dtype) * value
     return total, stats
 
@@ -85,6 +97,7 @@ class Mixture:
         stride: 1 or 2.
         dtype: type of the computation; parameters stay float32.
         parts: one of how many parts of the channels goes through the operations; C is a multiple of it.
+        entangled: whether sizes of one convolution share their kernels.
     """
 
     ops: tuple[str, ...]
@@ -92,11 +105,17 @@ class Mixture:
     stride: int = 1
     dtype: DTypeLike = jnp.float32
     parts: int = 1
+    entangled: bool = False
+
+    @property
+    def terms(self) -> Terms:
+        """What is summed: the operations, or families of them."""
+        return Terms(self.ops, self.entangled)
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """Return all candidate operations."""
+        """Return what computes each term."""
         channels = self.channels // self.parts
-        return tuple(Candidate(op, channels, self.stride, dtype=self.dtype) for op in self.ops)
+        return tuple(Candidate(op, channels, self.stride, dtype=self.dtype) for op in self.terms.names)
 
     def divide(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         """Return the part of a state that goes through the operations, and the other, if there is one."""
@@ -130,8 +149,9 @@ class MixedEdge:
         """Return the weighted sum of the operations, or of the active ones."""
         x, rest, pools = shared
         candidates = self.mixture.candidates()
+        weights, active, factors = self.mixture.terms.shares(weights, active)
         if active is not None:
-            total, stats = mix_paths(candidates, params, stats, x, weights, active)
+            total, stats = mix_paths(candidates, params, stats, x, weights, active, factors)
             return self.mixture.join(total, rest, weights[active]), stats
         stride, dtype = self.mixture.stride, self.mixture.dtype
         total = jnp.zeros_like(x[:, ::stride, ::stride], dtype)
@@ -145,7 +165,7 @@ class MixedEdge:
                 after = {"mean": moved(before["mean"], mean), "var": moved(before["var"], variance)}
                 stats = {**stats, name: {"norm": {"bn": after}}}
             else:
-                value, stats = candidate(params, stats, x)
+                value, stats = candidate(params, stats, x, factors)
             total = total + weight * value.astype(dtype)
         return self.mixture.join(total, rest, weights), stats
 
@@ -160,10 +180,11 @@ class MixedOp(nn.Module):
         """Map `x` (N, H, W, C) and operation weights (K,) to `(N, H / stride, W / stride, C)`."""
         stride, dtype = self.mixture.stride, self.mixture.dtype
         x, rest = self.mixture.divide(x)
+        weights, _, factors = self.mixture.terms.shares(weights, None)
         total = jnp.zeros_like(x[:, ::stride, ::stride], dtype)
         for weight, candidate in zip(weights.astype(dtype), self.mixture.candidates(), strict=True):
             if candidate.op != "none":
-                total = total + weight * candidate.module(candidate.op)(x, train)
+                total = total + weight * candidate.module(candidate.op)(x, train, *candidate.factor(factors))
         return self.mixture.join(total, rest, weights)
 
 

@@ -3,7 +3,8 @@
 `noise` is that of the space S4 of R-DARTS (arXiv:1909.09656); the `sharp_` ones are in `dnas.nn.sharp`. Every
 operation maps `(N, H, W, C)` to `(N, H / stride, W / stride, C)` and is a Linen module called as `op(x, train)`;
 convolutions take any number of channels.
-Batch norm has epsilon 1e-5 and decay 0.9; `affine` says whether it has a scale and a bias.
+Batch norm has epsilon 1e-5 and decay 0.9; `affine` says whether it has a scale and a bias. Operations that have sizes
+take a third argument, by which their kernels with height and width are multiplied (`dnas.nn.entangled`).
 """
 
 import re
@@ -101,9 +102,9 @@ class DilConv(Operation):
     size: int = 3
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool, factor: jax.Array | None = None) -> jax.Array:
         """Apply it."""
-        x = DepthwiseConv(self.size, self.stride, 2, self.dtype, name="depthwise")(nn.relu(x))
+        x = DepthwiseConv(self.size, self.stride, 2, self.dtype, name="depthwise")(nn.relu(x), factor)
         return self.norm("norm")(self.pointwise(self.channels, "pointwise")(x), train)
 
 
@@ -113,14 +114,14 @@ class NormalConv(Operation):
     size: int = 3
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Apply it."""
+    def __call__(self, x: jax.Array, train: bool, factor: jax.Array | None = None) -> jax.Array:
+        """Apply it; there is no `factor` at size 1."""
         x = nn.relu(x)
         if self.size == 1:
             x = self.pointwise(self.channels, "conv")(x[:, :: self.stride, :: self.stride])
         else:
             size, strides = (self.size, self.size), (self.stride, self.stride)
-            x = Conv(self.channels, size, strides, dtype=self.dtype, name="conv")(x)
+            x = Conv(self.channels, size, strides, dtype=self.dtype, name="conv")(x, factor)
         return self.norm("norm")(x, train)
 
 
@@ -165,18 +166,25 @@ batch norm) with the stride in the first half, is a SharpSepConv that neither di
 
 def names() -> tuple[str, ...]:
     """Return the names of all operations."""
-    sized = (f"{family}_{size}x{size}" for family, (_, sizes) in _SIZED.items() for size in sizes)
-    return (*_FIXED, *sized)
+    members = (f"{family}_{size}x{size}" for family, (_, sizes) in _SIZED.items() for size in sizes)
+    return (*_FIXED, *members)
 
 
 def operation(name: str) -> Callable[..., Operation]:
     """Return the constructor of the operation called `name`; `KeyError` if there is none."""
     if name in _FIXED:
         return _FIXED[name]
+    found = sized(name)
+    if found is None:
+        raise KeyError(name)
+    family, size = found
+    return partial(_SIZED[family][0], size=size)
+
+
+def sized(name: str) -> tuple[str, int] | None:
+    """Return the family and size of an operation that has several, such as `("sep_conv", 3)`; `None` for others."""
     match = re.fullmatch(rf"({'|'.join(_SIZED)})_(\d)x\2", name)
-    if match and int(match[2]) in _SIZED[match[1]][1]:
-        return partial(_SIZED[match[1]][0], size=int(match[2]))
-    raise KeyError(name)
+    return (match[1], int(match[2])) if match and int(match[2]) in _SIZED[match[1]][1] else None
 
 
 __all__ = [
@@ -193,4 +201,5 @@ __all__ = [
     "Zero",
     "names",
     "operation",
+    "sized",
 ]

@@ -40,12 +40,13 @@ class SharpSepConv(Operation):
     middle: int = 0
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Map `(N, H, W, I)` to `(N, ceil(H / stride), ceil(W / stride), C)`."""
+    def __call__(self, x: jax.Array, train: bool, factor: jax.Array | None = None) -> jax.Array:
+        """Map `(N, H, W, I)` to `(N, ceil(H / stride), ceil(W / stride), C)`; `factor` multiplies both kernels."""
         middle = self.middle or self.flood * self.channels
         halves = ((self.stride, self.dilation, middle), (1, 1, self.channels))
         for half, (stride, dilation, features) in enumerate(halves):
-            x = DepthwiseConv(self.size, stride, dilation, self.dtype, name=f"depthwise_{half}")(nn.relu(x))
+            depthwise = DepthwiseConv(self.size, stride, dilation, self.dtype, name=f"depthwise_{half}")
+            x = depthwise(nn.relu(x), factor)
             x = self.norm(f"norm_{half}")(self.pointwise(features, f"pointwise_{half}")(x), train)
         return x
 

@@ -15,6 +15,7 @@ from dnas.arguments import at_least_one, check_classes, check_ops, check_partial
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from dnas.nn import functions, operations
+from dnas.nn.families import check_entangled, holders, own_part
 from dnas.selection.one_hot import one_hot
 from dnas.types import Group, Network, SearchSpace, Variables
 from search_spaces.darts.cells import (
@@ -96,6 +97,7 @@ def space(
     recompute: bool = True,
     partial_channels: int = 1,
     levels: str = "shared",
+    entangled: bool = False,
 ) -> SearchSpace:
     """Return the DARTS search space.
 
@@ -114,6 +116,9 @@ def space(
             those between reductions; `cells` for none (the multi-level search of RC-DARTS, arXiv:1912.12814, of which
             only the abstract could be read: layers at different depths learn different architectures). A found
             architecture then has a cell for each, `normal_0`, `reduce_1` and so on.
+        entangled: whether sizes of one convolution share a kernel of which they are slices, and its pointwise kernels
+            and batch norms (TangleNAS, `dnas.nn.families`). One-hot weights are then the derived network as before,
+            unless it keeps two sizes on one and the same edge, which share what they had apart in the mixture.
 
     Raises:
         UserError: if an argument is out of its range.
@@ -124,6 +129,7 @@ def space(
     _check_cells("space.cells", cells)
     check_ops(ops, operations.names())
     check_partial_channels(partial_channels, channels)
+    check_entangled(entangled, ops)
     network = SuperNet(
         channels,
         cells,
@@ -135,6 +141,7 @@ def space(
         recompute,
         partial_channels,
         levels,
+        entangled,
     )
     group = Group(
         edges=edges(nodes),
@@ -158,9 +165,8 @@ def space(
         refuse_partial(partial_channels)
         # Raises for what this supernet does not have.
         one_hot(spec, genotype)
-        return Variables(
-            _inherit(genotype, cells, nodes, variables.params), _inherit(genotype, cells, nodes, variables.stats)
-        )
+        held_by = holders(ops) if entangled else {op: op for op in ops}
+        return Variables(*(_inherit(genotype, cells, nodes, held_by, tree) for tree in variables))
 
     def rebuild(**changes: Any) -> SearchSpace:
         return space(**{**settings, **changes})
@@ -265,8 +271,13 @@ def _check_cells(name: str, cells: int) -> None:
         raise UserError(f"{name}: expected at least 3 (one normal and two reduction cells), got {cells}")
 
 
-def _inherit(genotype: Genotype, cells: int, nodes: int, tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Pick from a supernet's parameters or statistics what the derived network keeps."""
+def _inherit(
+    genotype: Genotype, cells: int, nodes: int, held_by: Mapping[str, str], tree: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Pick from a supernet's parameters or statistics what the derived network keeps.
+
+    `held_by` names for each operation the one that holds its part.
+    """
     kept = {name: part for name, part in tree.items() if not name.startswith("cell_")}
     for index, cell in enumerate(plan(cells, 1, groups=(name for name, _ in genotype.cells))):
         source_tree = tree.get(f"cell_{index}", {})
@@ -275,9 +286,10 @@ def _inherit(genotype: Genotype, cells: int, nodes: int, tree: Mapping[str, Any]
             for position, (op, source) in enumerate((item.op, item.source) for item in edges_kept):
                 stride = cell.stride if source < INPUTS else 1
                 row = loops(cell.stride, nodes)[stride].index((node, source))
-                mixed = source_tree.get(loop_name(stride), {}).get("op", {}).get(op)
+                mixed = source_tree.get(loop_name(stride), {}).get("op", {}).get(held_by[op])
                 if mixed is not None:
-                    own[edge_name(node, position, op)] = jax.tree.map(lambda leaf, row=row: leaf[row], mixed)
+                    part = jax.tree.map(lambda leaf, row=row: leaf[row], mixed)
+                    own[edge_name(node, position, op)] = own_part(op, held_by[op], part)
         kept[f"cell_{index}"] = own
     return kept
 

@@ -26,6 +26,7 @@ class SearchCell(nn.Module):
         dtype: type of the computation.
         recompute: whether the derivative computes each edge again.
         parts: one of how many parts of the channels goes through the operations.
+        entangled: whether sizes of one convolution share their kernels.
     """
 
     plan: CellPlan
@@ -34,6 +35,7 @@ class SearchCell(nn.Module):
     dtype: DTypeLike = jnp.float32
     recompute: bool = True
     parts: int = 1
+    entangled: bool = False
 
     @nn.compact
     def __call__(self, s0: jax.Array, s1: jax.Array, weights: jax.Array | Paths, train: bool) -> jax.Array:
@@ -53,7 +55,7 @@ class SearchCell(nn.Module):
             filled = filled.at[:INPUTS].set(inputs)
         for own, pairs in loops(stride, self.nodes).items():
             joined = tuple((INPUTS + node, source) for node, source in pairs)
-            mixture = Mixture(self.ops, channels, own, self.dtype, self.parts)
+            mixture = Mixture(self.ops, channels, own, self.dtype, self.parts, self.entangled)
             loop = MixedEdges(joined, mixture, self.recompute, name=loop_name(own))
             rows = np.array([edge(node, source) for node, source in pairs])
             own_weights = jax.tree.map(lambda leaf, rows=rows: leaf[rows], weights)
@@ -74,12 +76,14 @@ class SuperNet(nn.Module):
     recompute: bool = True
     parts: int = 1
     levels: str = "shared"
+    entangled: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, weights: Mapping[str, Array | Paths], train: bool) -> jax.Array:
         """Map images `(N, H, W, channels)` and operation weights to `(N, classes)` float32 logits."""
         s0 = s1 = Stem(self.stem_multiplier * self.channels, self.dtype, name="stem")(x, train)
+        own = (self.ops, self.nodes, self.dtype, self.recompute, self.parts, self.entangled)
         for index, cell in enumerate(plan(self.cells, self.channels, groups=groups(self.cells, self.levels))):
-            mixed = SearchCell(cell, self.ops, self.nodes, self.dtype, self.recompute, self.parts, name=f"cell_{index}")
+            mixed = SearchCell(cell, *own, name=f"cell_{index}")
             s0, s1 = s1, mixed(s0, s1, jax.tree.map(jnp.asarray, weights[cell.group]), train)
         return Head(self.classes, name="head")(s1)

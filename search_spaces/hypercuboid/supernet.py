@@ -43,7 +43,7 @@ class MixedEdge(nn.Module):
     def mix_paths(self, x: jax.Array, paths: Paths) -> jax.Array:
         """Return the weighted sum of the active operations; in training only."""
         params, stats = (dict(self.variables.get(kind, {})) for kind in ("params", "batch_stats"))
-        total, after = mix_paths(self.candidates, params, stats, x, paths.weights, paths.active)
+        total, after = mix_paths(self.candidates, params, stats, x, paths.weights, paths.active, {})
         for op, own in after.items():
             self.put_variable("batch_stats", op, own)
         return total

@@ -14,6 +14,7 @@ from dnas.arguments import at_least_one, check_classes, check_ops, check_partial
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from dnas.nn import functions
+from dnas.nn.families import check_entangled, holders, own_part
 from dnas.types import Group, Network, SearchSpace, Variables
 from search_spaces.nasbench201.cells import CELL, EDGES, NODES, OPS, STAGES, chosen, edge_name, stage_name
 from search_spaces.nasbench201.network import DerivedNetwork
@@ -88,6 +89,7 @@ def space(
     ops: tuple[str, ...] = OPS,
     dtype: str = "float32",
     partial_channels: int = 1,
+    entangled: bool = False,
 ) -> SearchSpace:
     """Return the NAS-Bench-201 search space.
 
@@ -98,6 +100,8 @@ def space(
         ops: candidate operations; `none` can be kept and then leaves its edge out.
         dtype: type of the computation, `float32` or `bfloat16`; parameters and statistics are always float32.
         partial_channels: K of PC-DARTS: one K-th of the channels goes through the operations, the others past them.
+        entangled: whether the 1x1 convolution is the centre of the 3x3 one and shares its batch norm (TangleNAS,
+            `dnas.nn.families`).
 
     Raises:
         UserError: if an argument is out of its range.
@@ -107,7 +111,8 @@ def space(
     at_least_one(channels=channels, cells=cells)
     check_ops(ops, OPS)
     check_partial_channels(partial_channels, channels)
-    network = SuperNet(channels, cells, tuple(ops), classes, arguments.dtype(dtype), partial_channels)
+    check_entangled(entangled, ops)
+    network = SuperNet(channels, cells, tuple(ops), classes, arguments.dtype(dtype), partial_channels, entangled)
     nodes = tuple(
         tuple((EDGES.index((node, source)), source) for source in range(node)) for node in range(1, NODES + 1)
     )
@@ -126,7 +131,8 @@ def space(
         for op in chosen(genotype).values():
             if op not in ops:
                 raise unknown("operation of this supernet", op, ops)
-        return Variables(*(_inherit(genotype, cells, tree) for tree in variables))
+        held_by = holders(ops) if entangled else {op: op for op in ops}
+        return Variables(*(_inherit(genotype, cells, held_by, tree) for tree in variables))
 
     def rebuild(**changes: Any) -> SearchSpace:
         return space(**{**settings, **changes})
@@ -174,16 +180,21 @@ def check_shape(shape: tuple[int, ...]) -> None:
         )
 
 
-def _inherit(genotype: Genotype, cells: int, tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Pick from a supernet's parameters or statistics what the derived network keeps."""
+def _inherit(genotype: Genotype, cells: int, held_by: Mapping[str, str], tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick from a supernet's parameters or statistics what the derived network keeps.
+
+    `held_by` names for each operation the one that holds its part.
+    """
     kept = {name: part for name, part in tree.items() if not name.startswith("stage_")}
-    names = {f"{edge_name(*pair)}_{op}" for pair, op in chosen(genotype).items()}
     for stage in range(STAGES):
+        mixed = tree.get(stage_name(stage), {})
         for cell in range(cells):
-            mixed = tree.get(stage_name(stage), {})
-            own = {
-                name: jax.tree.map(lambda leaf, cell=cell: leaf[cell], mixed[name]) for name in mixed if name in names
-            }
+            own = {}
+            for pair, op in chosen(genotype).items():
+                holder = f"{edge_name(*pair)}_{held_by[op]}"
+                if holder in mixed:
+                    part = jax.tree.map(lambda leaf, cell=cell: leaf[cell], mixed[holder])
+                    own[f"{edge_name(*pair)}_{op}"] = own_part(op, held_by[op], part)
             if own:
                 kept[f"{stage_name(stage)}_{cell}"] = own
     return kept

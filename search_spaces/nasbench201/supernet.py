@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from dnas.nn.apart import held
+from dnas.nn.families import Terms
 from dnas.nn.mixed import Candidate, mix_paths
 from dnas.nn.operations import Pool
 from dnas.nn.partial_channels import divide, join
@@ -28,6 +29,7 @@ class SearchCell(nn.Module):
         train: whether batch norm uses batch statistics.
         dtype: type of the computation.
         parts: one of how many parts of the channels goes through the operations.
+        entangled: whether sizes of one convolution share their kernels.
     """
 
     ops: tuple[str, ...]
@@ -35,6 +37,7 @@ class SearchCell(nn.Module):
     train: bool
     dtype: DTypeLike = jnp.float32
     parts: int = 1
+    entangled: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, index: jax.Array, weights: jax.Array | Paths) -> tuple[jax.Array, None]:
@@ -54,10 +57,15 @@ class SearchCell(nn.Module):
                 values[target].append(value)
         return sum(values[-1][1:], start=values[-1][0]), None
 
+    @property
+    def terms(self) -> Terms:
+        """What an edge sums: the operations, or families of them."""
+        return Terms(self.ops, self.entangled)
+
     def candidates(self) -> tuple[Candidate, ...]:
-        """Return the candidate operations."""
+        """Return what computes each term."""
         channels = self.channels // self.parts
-        return tuple(Candidate(op, channels, pool_norm=False, dtype=self.dtype) for op in self.ops)
+        return tuple(Candidate(op, channels, pool_norm=False, dtype=self.dtype) for op in self.terms.names)
 
     def share(self, state: jax.Array, source: int) -> Shared:
         """Return what all edges that leave a state have in common."""
@@ -67,6 +75,7 @@ class SearchCell(nn.Module):
     def mix(self, prefix: str, row: jax.Array | Paths, state: jax.Array, shared: Shared) -> tuple[jax.Array, jax.Array]:
         """Return an edge's mixed operation, given what its source state's edges share, and the sum of its weights."""
         weights = row if not isinstance(row, Paths) else _dense(row)
+        weights, _, factors = self.terms.shares(weights, None)
         total = jnp.zeros_like(state)
         for weight, candidate in zip(weights.astype(self.dtype), self.candidates(), strict=True):
             if candidate.op == "none":
@@ -75,7 +84,8 @@ class SearchCell(nn.Module):
                 value = shared[candidate.op]
             else:
                 # ReLU twice is ReLU once.
-                value = candidate.module(f"{prefix}{candidate.op}")(shared["relu"], self.train)
+                module = candidate.module(f"{prefix}{candidate.op}")
+                value = module(shared["relu"], self.train, *candidate.factor(factors))
             total = total + weight * value
         return total, weights.sum()
 
@@ -85,10 +95,12 @@ class SearchCell(nn.Module):
             {op: own[f"{prefix}{op}"] for op in self.ops if f"{prefix}{op}" in own}
             for own in (self.variables.get(kind, {}) for kind in ("params", "batch_stats"))
         )
-        total, stats = mix_paths(self.candidates(), params, stats, state, row.weights, row.active)
+        weights, active, factors = self.terms.shares(*row)
+        assert active is not None
+        total, stats = mix_paths(self.candidates(), params, stats, state, weights, active, factors)
         for op, after in stats.items():
             self.put_variable("batch_stats", f"{prefix}{op}", after)
-        return total, row.weights[row.active].sum()
+        return total, weights[active].sum()
 
 
 def _dense(row: Paths) -> jax.Array:
@@ -105,6 +117,7 @@ class SuperNet(nn.Module):
     classes: int
     dtype: DTypeLike = jnp.float32
     parts: int = 1
+    entangled: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, weights: Mapping[str, Array | Paths], train: bool) -> jax.Array:
@@ -119,7 +132,7 @@ class SuperNet(nn.Module):
                 in_axes=(0, nn.broadcast),
                 length=stage.cells,
             )
-            cells = loop(self.ops, stage.channels, train, self.dtype, self.parts, name=name)
+            cells = loop(self.ops, stage.channels, train, self.dtype, self.parts, self.entangled, name=name)
             return cells(x, jnp.arange(stage.cells), rows)[0]
 
         return skeleton(

@@ -1,6 +1,7 @@
 """Every candidate operation against layers written out in float64 NumPy and SciPy, in training and in evaluation."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
