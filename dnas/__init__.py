@@ -13,12 +13,14 @@ from dnas.methods.darts_pt import darts_pt
 from dnas.methods.darts_second_order import darts_second_order
 from dnas.methods.darts_single_level import darts_single_level
 from dnas.methods.drnas import drnas
+from dnas.methods.drnas_progressive import drnas_progressive
 from dnas.methods.drop_nas import drop_nas
 from dnas.methods.fair_darts import fair_darts
 from dnas.methods.gdas import gdas
 from dnas.methods.gm_nas import gm_nas
 from dnas.methods.idarts import idarts
 from dnas.methods.oles import oles
+from dnas.methods.p_darts import p_darts
 from dnas.methods.pc_darts import pc_darts
 from dnas.methods.proxyless import proxyless
 from dnas.methods.r_darts import r_darts
@@ -52,12 +54,14 @@ __all__ = [
     "darts_second_order",
     "darts_single_level",
     "drnas",
+    "drnas_progressive",
     "drop_nas",
     "fair_darts",
     "gdas",
     "gm_nas",
     "idarts",
     "oles",
+    "p_darts",
     "pc_darts",
     "proxyless",
     "r_darts",

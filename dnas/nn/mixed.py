@@ -80,11 +80,16 @@ def mix_paths(
     Returns:
         `(N, H / stride, W / stride, C)` and the new statistics.
     """
-    total: Any = 0.0
-    for path in range(active.shape[0]):
-        value, stats = switch(candidates, active[path], params, stats, x, factors)
-        total = total + weights[active[path]].astype(value.dtype) * value
-    return total, stats
+
+    def add(carry: tuple[jax.Array, Tree], path: jax.Array) -> tuple[tuple[jax.Array, Tree], None]:
+        total, stats = carry
+        value, stats = switch(candidates, path, params, stats, x, factors)
+        return (total + weights[path].astype(value.dtype) * value, stats), None
+
+    first = candidates[0]
+    start = jnp.zeros((*x[:, :: first.stride, :: first.stride].shape[:-1], first.channels), first.dtype), stats
+    # A loop, since each choice among the operations brings all of them into the program.
+    return add(start, active[0])[0] if len(active) == 1 else jax.lax.scan(add, start, active)[0]
 
 
 @dataclass(frozen=True)

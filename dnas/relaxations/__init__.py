@@ -16,6 +16,7 @@ from dnas.relaxations.op_dropout import op_dropout
 from dnas.relaxations.reinmax import reinmax
 from dnas.relaxations.sigmoid import sigmoid
 from dnas.relaxations.single_path import single_path
+from dnas.relaxations.skip_dropout import skip_dropout
 from dnas.relaxations.softmax import softmax
 from dnas.relaxations.sparsemax import sparsemax
 
@@ -33,6 +34,7 @@ __all__ = [
     "reinmax",
     "sigmoid",
     "single_path",
+    "skip_dropout",
     "softmax",
     "sparsemax",
 ]

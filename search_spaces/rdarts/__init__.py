@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dnas.genotype import Genotype
-from dnas.types import Array, Mixture, Network, SearchSpace, Stats, Variables
+from dnas.shrinking import shrunk
+from dnas.types import Network, SearchSpace, Variables
 from search_spaces import darts
 from search_spaces.darts import build, check_genotype, check_shape, named
-from search_spaces.rdarts.mixture import restricted
 from search_spaces.rdarts.subsets import OWN, SUBSETS, allowed, check_offered, check_subset, offered, ops
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -61,15 +61,8 @@ def space(
     own = {name: value for name, value in settings.items() if name != "subset"}
     whole = darts.space(**own, ops=ops(subset))
 
-    masks = allowed(subset, nodes)
-    spec = whole.spec
     if subset == OWN:
-        spec = {name: group._replace(allowed=tuple(map(tuple, masks[name].tolist()))) for name, group in spec.items()}
-
-    def apply(variables: Variables, mixture: Mixture, x: Array, *, train: bool) -> tuple[Array, Stats]:
-        if subset == OWN:
-            mixture = restricted(mixture, allowed(subset, nodes))
-        return whole.apply(variables, mixture, x, train=train)
+        whole = shrunk(whole, allowed(subset, nodes))
 
     def build_derived(genotype: Genotype, *, searched: bool = False, **settings: Any) -> Network:
         check_genotype(genotype)
@@ -84,7 +77,7 @@ def space(
     def rebuild(**changes: Any) -> SearchSpace:
         return space(**{**settings, **changes})
 
-    return whole._replace(name="rdarts", spec=spec, apply=apply, build=build_derived, inherit=inherit, rebuild=rebuild)
+    return whole._replace(name="rdarts", build=build_derived, inherit=inherit, rebuild=rebuild)
 
 
 __all__ = [

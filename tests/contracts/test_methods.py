@@ -30,8 +30,11 @@ SPEC = {
 STEPS = 4
 
 
-def toy(partial_channels: int = 1, dtype: str = "float32") -> SearchSpace:
-    """Return the space; its statistics are a running mean, which stands for the minibatch's in evaluation."""
+def toy(partial_channels: int = 1, dtype: str = "float32", cells: int = 1) -> SearchSpace:
+    """Return the space; its statistics are a running mean, which stands for the minibatch's in evaluation.
+
+    All its cells have the same weights.
+    """
     width, kind = CHANNELS // partial_channels, jnp.dtype(dtype)
 
     def init(key: jax.Array, x: jax.Array) -> Variables:
@@ -48,7 +51,7 @@ def toy(partial_channels: int = 1, dtype: str = "float32") -> SearchSpace:
         params = jax.tree.map(lambda leaf: leaf.astype(kind), variables.params)
         rows = {name: dense(mixture[name]).astype(kind) for name in SPEC}
         h = x.reshape(len(x), -1).astype(kind) @ params["stem"]
-        for name, group in SPEC.items():
+        for name, group in tuple(SPEC.items()) * cells:
             h = node(params, name, rows[name], jnp.stack([h, jnp.sin(h), jnp.cos(h)][: group.edges]))
         mean, stats = h.astype(jnp.float32).mean(axis=0), variables.stats
         h = h - (mean if train else stats["mean"]).astype(kind)
@@ -65,7 +68,7 @@ def toy(partial_channels: int = 1, dtype: str = "float32") -> SearchSpace:
         return joined.reshape(*states.shape[:2], partial_channels, -1).swapaxes(2, 3).reshape(states.shape).sum(axis=0)
 
     def rebuild(**changes: Any) -> SearchSpace:
-        return toy(**{"partial_channels": partial_channels, "dtype": dtype, **changes})
+        return toy(**{"partial_channels": partial_channels, "dtype": dtype, "cells": cells, **changes})
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("a search must not build a derived network")
@@ -97,11 +100,16 @@ def batches() -> Batches:
     return Batches(batch(), batch())
 
 
+STAGES = {"drnas_progressive": 2, "p_darts": 3}
+"""Methods of several stages; their first one is looked at here."""
+
+
 def build(factory: Callable[..., Search], space: SearchSpace = SPACE) -> Search:
     """Return the method over two epochs of two steps, the first of which is the warm-up if it has one."""
     known = inspect.signature(factory).parameters
-    settings = {name: value for name, value in {"warm_up": 0.5, "alpha_every": 2}.items() if name in known}
-    return factory(space, epochs=2, steps_per_epoch=2, **settings)
+    short = {"warm_up": 0.5, "alpha_every": 2, "first_cells": 1}
+    settings = {name: value for name, value in short.items() if name in known}
+    return factory(space, epochs=2 * STAGES.get(factory.__name__, 1), steps_per_epoch=2, **settings)
 
 
 class Run(typing.NamedTuple):

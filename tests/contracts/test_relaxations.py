@@ -62,6 +62,15 @@ def simplex_and_skip(weights: Rows) -> None:
     )
 
 
+def simplex_beside_skip(weights: Rows) -> None:
+    """A skip connection weighs nothing, or more than its share by the same factor everywhere."""
+    for name, rows in weights.items():
+        skip = SPEC[name].ops.index("skip_connect")
+        others = np.delete(rows, skip, axis=-1).sum(axis=-1)
+        assert (rows >= 0).all()
+        np.testing.assert_allclose(rows[:, skip], np.where(rows[:, skip] > 0, (1 - others) / 0.7, 0), atol=1e-5)
+
+
 LAWS: dict[str, Callable[[Rows], None]] = {
     "auxiliary_skip": simplex_and_skip,
     "binary_gates": one_hot,
@@ -77,6 +86,7 @@ LAWS: dict[str, Callable[[Rows], None]] = {
     "reinmax": one_hot,
     "sigmoid": box,
     "single_path": one_hot,
+    "skip_dropout": simplex_beside_skip,
     "softmax": simplex,
     "sparsemax": simplex,
 }

@@ -30,6 +30,8 @@ from dnas.types import (
 from search_spaces import darts, nasbench201
 
 STEPS_PER_EPOCH = 10
+BUILT_ON = {"drnas_progressive": "drnas"}
+"""Methods that are composed by another one."""
 
 
 class Taken(NamedTuple):
@@ -53,15 +55,16 @@ def take(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Taken]:
         if isinstance(space, str):
             space = {"darts": darts, "nasbench201": nasbench201}[space].space(classes=10)
         module = importlib.import_module(f"dnas.methods.{name}")
-        composition = "split_search" if hasattr(module, "split_search") else "compose"
-        make, parts = getattr(module, composition), {}
+        composing = importlib.import_module(f"dnas.methods.{BUILT_ON.get(name, name)}")
+        composition = "split_search" if hasattr(composing, "split_search") else "compose"
+        make, parts = getattr(composing, composition), {}
 
         def record(space: Any, **given: Any) -> Search:
             parts.update(given)
             return make(space, **given)
 
         with monkeypatch.context() as patch:
-            patch.setattr(module, composition, record)
+            patch.setattr(composing, composition, record)
             search = getattr(module, name)(space, **{"steps_per_epoch": STEPS_PER_EPOCH, **settings})
         return Taken(search, parts)
 

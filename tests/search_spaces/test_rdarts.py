@@ -15,9 +15,9 @@ from dnas.genotype import Cell, Edge, Genotype
 from dnas.macs import count_macs
 from dnas.relaxations import gdas, masked, softmax
 from dnas.selection import top_edges
+from dnas.shrinking import restricted
 from dnas.types import Paths, Variables
 from search_spaces import darts, rdarts
-from search_spaces.rdarts.mixture import restricted
 
 SHAPE = (2, 8, 8, 3)
 SMALL: dict[str, Any] = {"classes": 3, "channels": 2, "cells": 3, "nodes": 2}
