@@ -296,20 +296,26 @@ def _found(run: RunDirectory, stage: Searching, finished: Finished, together: in
     run.write(PROGRESS, {**progress, "search": outcome, "genotype": found.to_json()})
 
 
-def searched(run: RunDirectory, plan: Plan) -> tuple[Searching, SearchState]:
-    """Return the last stage of a finished search and the state that it ended in.
+class Ended(NamedTuple):
+    """A stage of a search, and the state that it ended in."""
+
+    stage: Searching
+    state: SearchState
+
+
+def searched(run: RunDirectory, plan: Plan) -> list[Ended]:
+    """Return the stages of a finished search.
 
     Raises:
         UserError: if a checkpoint is gone or damaged.
     """
-    assert plan.search is not None
-    stage: Searching | None = plan.search
+    stage, ended = plan.search, []
     example = jax.ShapeDtypeStruct((2, *plan.dataset.image_shape), jnp.float32)
     while stage is not None:
-        last = stage
-        state = last_state(Lane(last.phase, run), jax.eval_shape(last.search.init, plan.key, example))
-        stage = last.following(Finished(state, 0.0, 0.0, {}))
-    return last, state
+        state = last_state(Lane(stage.phase, run), jax.eval_shape(stage.search.init, plan.key, example))
+        ended.append(Ended(stage, state))
+        stage = stage.following(Finished(state, 0.0, 0.0, {}))
+    return ended
 
 
 def _rivals(plan: Plan, found: Genotype) -> list[Genotype]:

@@ -106,8 +106,8 @@ def _finish(
         write_report(run.path)
     if judge.table is not None:
         with screen.working(f"{job.title}: how well the supernet ranks architectures"):
-            stage, state = pipeline.searched(run, plan)
-            run.write(JUDGED, rank_quality(plan, stage, state, judge.table, judge.dataset, request.ranking))
+            ended = pipeline.searched(run, plan)
+            run.write(JUDGED, rank_quality(plan, ended, judge.table, judge.dataset, request.ranking))
     stop.check()
 
 

@@ -6,7 +6,7 @@ statistics of the minibatch, because the running ones are those of the mixture.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,36 +21,34 @@ from dnas.data.augment import normalise
 from dnas.data.dataset import Dataset
 from dnas.genotype import Genotype
 from dnas.macs import count_macs
-from dnas.run.pipeline import Plan
+from dnas.run.pipeline import Ended, Plan
 from dnas.run.searching import Searching
 from dnas.selection import one_hot
 from dnas.table import Table
-from dnas.types import Array, Batch, Batches, SearchSpace, SearchState, Variables, Weights
+from dnas.types import Array, Batch, Batches, SearchSpace, Variables, Weights
 
 IMAGES, BATCH = 500, 250
 """Validation images on which each architecture is tested, and how many of them at a time."""
 TOP = 0.1
 
 
-def rank_quality(
-    plan: Plan, stage: Searching, state: SearchState, table: Table, dataset: str, count: int
-) -> dict[str, Any]:
+def rank_quality(plan: Plan, ended: Sequence[Ended], table: Table, dataset: str, count: int) -> dict[str, Any]:
     """Return what a study wants to know of a finished search beside its architecture, as JSON values.
 
     Args:
         plan: the run's plan.
-        stage: the last stage of its search.
-        state: where that ended.
+        ended: the stages of its search.
         table: the space's true accuracies.
         dataset: the column that counts.
         count: architectures to draw from the space and from its top decile; 0 draws none.
 
     Returns:
-        `step_macs`: multiply-adds of one search step; `ranking`: `of`, the drawn rows of the table with their inherited
-        accuracies (`all`, `top`), and the correlations.
+        `step_macs`: multiply-adds of one search step, the mean over all of them, what happens between epochs left out;
+        `ranking`: `of`, the drawn rows of the table with their inherited accuracies (`all`, `top`), and the
+        correlations.
     """
-    search, phase = stage.search, stage.phase
-    judged: dict[str, Any] = {"step_macs": step_macs(plan)}
+    (search, phase, _), state = ended[-1]
+    judged: dict[str, Any] = {"step_macs": step_macs(plan, ended)}
     if not count:
         return judged
     truth = table.scores(dataset)
@@ -122,12 +120,20 @@ def correlations(estimate: np.ndarray, truth: np.ndarray) -> dict[str, float | N
     }
 
 
-def step_macs(plan: Plan) -> int:
-    """Return the multiply-adds of one search step, both levels, forward and backward, counted from shapes."""
-    assert plan.search is not None
-    search, phase = plan.search.search, plan.search.phase
-    size = phase.images_per_step // 2
-    shape = plan.dataset.image_shape
-    state = jax.eval_shape(search.init, plan.key, jax.ShapeDtypeStruct((2, *shape), jnp.float32))
+def step_macs(plan: Plan, ended: Sequence[Ended]) -> int:
+    """Return the multiply-adds of one search step, both levels, forward and backward, counted from shapes.
+
+    Where a search has several stages it is the mean over their steps, except those that were taken back.
+    """
+    total = taken = 0
+    for stage, state in ended:
+        steps = max(0, int(state.step) - taken)
+        total, taken = total + steps * _stage_macs(plan, stage), int(state.step)
+    return round(total / max(1, taken))
+
+
+def _stage_macs(plan: Plan, stage: Searching) -> int:
+    size, shape = stage.phase.images_per_step // 2, plan.dataset.image_shape
+    state = jax.eval_shape(stage.search.init, plan.key, jax.ShapeDtypeStruct((2, *shape), jnp.float32))
     batch = jax.eval_shape(lambda: Batch(jnp.zeros((size, *shape)), jnp.zeros((size,), jnp.int32)))
-    return count_macs(search.step, state, Batches(batch, batch))
+    return count_macs(stage.search.step, state, Batches(batch, batch))
