@@ -1,6 +1,7 @@
 """Checks of the arguments that search spaces share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -12,6 +13,16 @@ def at_least_one(**values: int) -> None:
     for name, value in values.items():
         if value < 1:
             raise UserError(f"{name}: expected at least 1, got {value}")
+
+
+def changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a space's settings with those changed that a method asks for; `UserError` for one that it lacks."""
+    for name in changes:
+        if name not in settings:
+            raise UserError(
+                f"this search space has no setting {name!r}, which the method changes: choose another method or space"
+            )
+    return {**settings, **changes}
 
 
 def check_classes(classes: int) -> None:

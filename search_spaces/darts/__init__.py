@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from dnas import arguments
-from dnas.arguments import at_least_one, check_classes, check_ops, check_partial_channels, refuse_partial
+from dnas.arguments import at_least_one, changed, check_classes, check_ops, check_partial_channels, refuse_partial
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from dnas.nn import functions, operations
@@ -169,7 +169,7 @@ def space(
         return Variables(*(_inherit(genotype, cells, nodes, held_by, tree) for tree in variables))
 
     def rebuild(**changes: Any) -> SearchSpace:
-        return space(**{**settings, **changes})
+        return space(**changed(settings, changes))
 
     return SearchSpace("darts", spec, init, apply, build_derived, inherit, check_shape, rebuild)
 

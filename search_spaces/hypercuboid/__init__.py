@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dnas import arguments
-from dnas.arguments import at_least_one, check_classes, check_ops
+from dnas.arguments import at_least_one, changed, check_classes, check_ops
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from dnas.nn import functions
@@ -139,7 +139,7 @@ def space(
                 f"partial_channels={parts}: edges of hypercuboid change the number of channels, so that none can go "
                 f"past the operations; choose another method or another space"
             )
-        return space(**{**settings, **changes})
+        return space(**changed(settings, changes))
 
     return SearchSpace(SPACE, spec, init, apply, build_derived, inherit, check, rebuild)
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from dnas import arguments
-from dnas.arguments import at_least_one, check_classes, check_ops, check_partial_channels, refuse_partial
+from dnas.arguments import at_least_one, changed, check_classes, check_ops, check_partial_channels, refuse_partial
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from dnas.nn import functions
@@ -135,7 +135,7 @@ def space(
         return Variables(*(_inherit(genotype, cells, held_by, tree) for tree in variables))
 
     def rebuild(**changes: Any) -> SearchSpace:
-        return space(**{**settings, **changes})
+        return space(**changed(settings, changes))
 
     return SearchSpace("nasbench201", spec, init, apply, build_derived, inherit, check_shape, rebuild)
 

@@ -8,6 +8,7 @@ the convolution; S5 the DARTS operations without `none`.
 from collections.abc import Mapping
 from typing import Any
 
+from dnas.arguments import changed
 from dnas.genotype import Genotype
 from dnas.shrinking import shrunk
 from dnas.types import Network, SearchSpace, Variables
@@ -75,7 +76,7 @@ def space(
         return whole.inherit(genotype, variables)
 
     def rebuild(**changes: Any) -> SearchSpace:
-        return space(**{**settings, **changes})
+        return space(**changed(settings, changes))
 
     return whole._replace(name="rdarts", build=build_derived, inherit=inherit, rebuild=rebuild)
 
