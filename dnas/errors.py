@@ -25,10 +25,10 @@ def unknown(kind: str, name: str, options: Iterable[str]) -> UserError:
     """
     options = list(options)
     near = difflib.get_close_matches(name, sorted(options), n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = f": did you mean {near[0]!r}?" if near else ""
     likest = sorted(options, key=lambda option: -difflib.SequenceMatcher(None, name, option).ratio())[:LISTED]
     rest = f" and {len(options) - LISTED} more" if len(options) > LISTED else ""
-    return UserError(f"unknown {kind} {name!r}: {hint}(known: {', '.join(sorted(likest))}{rest})")
+    return UserError(f"unknown {kind} {name!r}{hint} (known: {', '.join(sorted(likest))}{rest})")
 
 
 def reason(error: BaseException) -> str:

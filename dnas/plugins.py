@@ -30,7 +30,10 @@ def loaded(kind: str, name: str) -> Any:
     try:
         found = getattr(importlib.import_module(module), attribute, None)
     except (ImportError, ValueError) as error:
-        raise UserError(f"{kind} {name!r}: module {module!r} cannot be imported ({reason(error)})") from None
+        raise UserError(
+            f"{kind} {name!r}: module {module!r} cannot be imported ({reason(error)}): start dnas in the folder that "
+            f"holds it, or install its package"
+        ) from None
     if not callable(found):
         raise UserError(f"{kind} {name!r}: expected a function {attribute!r} in module {module!r}, got none")
     return found

@@ -17,7 +17,7 @@ def test_unknown_words_suggest_the_nearest_only_where_there_is_one() -> None:
     assert isinstance(near, UserError)
     assert isinstance(near, ValueError)
     assert str(near) == "unknown method 'dart': did you mean 'darts'? (known: darts, gdas, pc_darts)"
-    assert str(unknown("method", "zzz", ("darts", "gdas"))) == "unknown method 'zzz': (known: darts, gdas)"
+    assert str(unknown("method", "zzz", ("darts", "gdas"))) == "unknown method 'zzz' (known: darts, gdas)"
 
 
 def test_of_many_words_the_likest_are_listed() -> None:

@@ -52,7 +52,8 @@ def execute(
                 f"dnas: error: another process of this run is gone: start all of them again with --resume {path}"
             )
         raise
-    screen.table(_table(result))
+    if result["retrain"] or result["baseline"]:
+        screen.table(_table(result))
     screen.say(_verdict(result))
     screen.say(f"report: {page}")
 
@@ -81,7 +82,9 @@ def _finish(
                 f"{error}; the last good checkpoint is kept in {run.path}/checkpoints: try a smaller learning rate"
             ) from None
         except UserError as error:
-            raise UserError(f"{error}; continue with: {again}") from None
+            # What is refused before anything was computed would be refused again.
+            advice = f"; continue with: {again}" if run.has("checkpoints") else ""
+            raise UserError(f"{error}{advice}") from None
     return result, page
 
 

@@ -20,6 +20,7 @@ def methods(words: tuple[str, ...]) -> None:
       dnas search --method pc_darts
     """
     from dnas import plugins
+    from dnas.errors import UserError
 
     table = Table()
     for column in ("method", "parts", "when", "paper"):
@@ -31,4 +32,6 @@ def methods(words: tuple[str, ...]) -> None:
         paper = re.search(r"arXiv:\d+\.\d+|OpenReview:\w+", module.__doc__ or "")
         if all(word in f"{name} {parts}" for word in words):
             table.add_row(name, parts, advice, paper[0] if paper else "")
+    if not table.row_count:
+        raise UserError(f"no method matches {' '.join(words)!r}: dnas methods lists all of them")
     Console().print(table)

@@ -18,18 +18,21 @@ def list_settings(space: str, method: str, words: tuple[str, ...]) -> None:
       dnas settings epochs
     """
     from dnas import plugins
+    from dnas.errors import UserError
     from dnas.run import config
     from dnas.run.settings import kind_name
 
     module = plugins.find(plugins.SPACES, "space", space)
     presets = {name: chosen for name, chosen in module.PRESETS.items() if set(chosen) - {"data", "baseline"}}
-    table = Table()
+    table = Table(caption="where a preset says nothing, the default holds")
     for column in ("setting", "type", "default", *presets, "meaning"):
         table.add_column(column, no_wrap=column == "setting", overflow="fold")
     for name, setting in sorted(config.setting_table(module, config.method_of(method)).items()):
         if all(word in name for word in words):
             own = [_text(chosen[name]) if name in chosen else "" for chosen in presets.values()]
             table.add_row(name, kind_name(setting.kind), _text(setting.default), *own, setting.help)
+    if not table.row_count:
+        raise UserError(f"no setting matches {' '.join(words)!r}: dnas settings lists all of them")
     Console().print(table)
 
 

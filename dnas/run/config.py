@@ -1,5 +1,6 @@
 """What a run is asked to do, as one value: checked before anything is written, and read back on resume."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import ModuleType
@@ -75,8 +76,22 @@ class Config:
 def method_of(name: str) -> Any:
     """Return the method's factory: the function of its module's name, or of `package.module:function`."""
     if ":" in name:
-        return plugins.loaded("method", name)
+        own = plugins.loaded("method", name)
+        lacking = {"space", "epochs", "steps_per_epoch"} - _arguments(own)
+        if lacking:
+            raise UserError(
+                f"method {name!r}: expected a function (space, *, epochs, steps_per_epoch, ...), got one without "
+                f"{', '.join(sorted(lacking))}: experiments/own_method.py is an example"
+            )
+        return own
     return getattr(plugins.find(plugins.METHODS, "method", name), name)
+
+
+def _arguments(function: Any) -> set[str]:
+    try:
+        return set(inspect.signature(function).parameters)
+    except ValueError:
+        return set()
 
 
 def setting_table(space: ModuleType, method: Any) -> dict[str, settings.Setting]:
@@ -117,7 +132,9 @@ def make(
     unused = [name for name in given if kind == TRAIN and not name.startswith("retrain.")]
     if unused:
         raise UserError(f"setting {unused[0]}: dnas train uses only settings that begin with 'retrain.'; leave it out")
-    values = settings.resolve(table, chosen, given)
+    # A method need not have what a preset says of others.
+    fitting = {name: value for name, value in chosen.items() if name in table or not name.startswith("search.")}
+    values = settings.resolve(table, fitting, given)
     for prefix in ("space", "search", "retrain"):
         check_numbers(prefix, settings.group(values, prefix))
     alone = not values["retrain.epochs"]

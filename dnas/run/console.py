@@ -14,6 +14,8 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 def duration(seconds: float) -> str:
     """Return a time span as a person says it, such as `1 min 23 s`."""
+    if 0 < seconds < 0.95:
+        return f"{max(seconds, 0.1):.1f} s"
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

@@ -45,7 +45,10 @@ class RunDirectory:
         """Open the directory of a run that began earlier; `UserError` if there is none."""
         run = cls(path)
         if not run.has(CONFIG):
-            raise UserError(f"{str(path)!r} is not a run directory: expected a folder with {CONFIG}")
+            raise UserError(
+                f"{str(path)!r} is not a run directory: expected a folder with {CONFIG}; give the one that dnas search "
+                f"named"
+            )
         return run
 
     @contextmanager

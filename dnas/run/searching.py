@@ -138,7 +138,10 @@ def searching(
         phase = _phase(search, search.course.epochs or epochs, feed, (own, key_run), watch)
         between = examination(search.space, *feed.shown(), jax.random.fold_in(key_run, number))
         phase = phase._replace(
-            stage=number, before=before and before._replace(state=None), **_hooks(search, between, devices)
+            title=f"search, stage {number}" if number > 1 or search.course.then else "search",
+            stage=number,
+            before=before and before._replace(state=None),
+            **_hooks(search, between, devices),
         )
 
         def following(finished: Finished) -> Searching | None:

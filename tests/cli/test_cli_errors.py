@@ -51,6 +51,10 @@ Run = Callable[..., str]
         (["train", "absent.json"], "cannot read the genotype 'absent.json'"),
         (["train", "DARTS_V2", "--set", "search.epochs=3"], "only settings that begin with 'retrain.'"),
         (["report", "runs/none"], "runs/none"),
+        (["methods", "zzz"], "no method matches 'zzz'"),
+        (["settings", "zzz"], "no setting matches 'zzz'"),
+        (["search", "--method", "os:getcwd"], "expected a function (space, *, epochs, steps_per_epoch, ...)"),
+        (["search", "--method", "nowhere:found"], "start dnas in the folder that holds it"),
     ],
 )
 def test_bad_words(refused: Run, words: list[str], says: str) -> None:

@@ -28,3 +28,16 @@ def test_it_is_found_on_the_command_line_with_its_settings(monkeypatch: pytest.M
     found = config.method_of("experiments.own_method:cooled_darts")
     assert found is cooled_darts
     assert from_signature("search", found)["search.coldest"].help == "the last temperature."
+
+
+@pytest.mark.parametrize(("space", "preset"), [("darts", "tiny"), ("nasbench201", "small"), ("hypercuboid", "tiny")])
+def test_a_preset_asks_nothing_of_it_that_it_does_not_have(
+    monkeypatch: pytest.MonkeyPatch, pytestconfig: Any, sentence: Any, space: str, preset: str
+) -> None:
+    monkeypatch.chdir(pytestconfig.rootpath)
+    request = {"space": space, "method": "experiments.own_method:cooled_darts", "preset": preset, "data": None}
+    made = config.make(config.SEARCH, **request, seed=0, baseline=None, assignments=("search.coldest=0.2",))
+    assert made.values["search.coldest"] == 0.2
+    assert "search.alpha_beta1" not in made.values
+    with sentence("unknown setting", "search.alpha_beta1"):
+        config.make(config.SEARCH, **request, seed=0, baseline=None, assignments=("search.alpha_beta1=0.2",))
