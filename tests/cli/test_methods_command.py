@@ -36,7 +36,9 @@ def test_words_filter_by_part() -> None:
 
 
 def test_a_method_of_ones_own_is_found_by_module_and_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mine_for_a_test.py").write_text("def found(space, *, epochs, steps_per_epoch):\n    return 7\nother = 3\n")
+    (tmp_path / "mine_for_a_test.py").write_text(
+        "def found(space, *, epochs, steps_per_epoch):\n    return 7\nother = 3\n"
+    )
     monkeypatch.chdir(tmp_path)
     assert config.method_of("mine_for_a_test:found")(None, epochs=1, steps_per_epoch=1) == 7
     with pytest.raises(UserError, match=r"expected a function 'other' in module 'mine_for_a_test', got none"):
