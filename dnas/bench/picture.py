@@ -23,6 +23,8 @@ STYLE: dict[Any, Any] = {
 }
 WIDTH, BAR, PANEL = 10.0, 0.32, 2.6
 """Inches: the picture's width, and the heights of a bar and of a panel."""
+SPAN = 4.0
+"""Least ratio of the ends of a growth panel's vertical axis."""
 
 
 class Growth(NamedTuple):
@@ -188,12 +190,19 @@ def _draw_growth(axes: Any, growth: Growth) -> None:
             )
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.set_ylim(*wide(*axes.get_ylim()))
     _plain_ticks(axes.xaxis, sorted({one[growth.key] for one in growth.entries}))
     _plain_ticks(axes.yaxis, [digit * 10.0**power for power in range(-5, 5) for digit in (1, 1.5, 2, 3, 5, 7)])
     axes.set_xlabel(growth.label)
     axes.set_ylabel("ms per image")
     axes.set_title(growth.case)
     axes.grid(color="#dce1e8", linewidth=0.6)
+
+
+def wide(low: float, high: float) -> tuple[float, float]:
+    """Return limits about the same middle that span at least `SPAN`: noise must not fill a panel."""
+    middle, half = (low * high) ** 0.5, max(high / low, SPAN) ** 0.5
+    return middle / half, middle * half
 
 
 def _plain_ticks(axis: Any, values: Sequence[float]) -> None:

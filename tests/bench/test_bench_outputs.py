@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from dnas.bench.compiling import Preparation
-from dnas.bench.picture import picture
+from dnas.bench.picture import SPAN, picture, wide
 from dnas.bench.points import GRADIENT, STEP
 from dnas.bench.record import OURS, SCHEMA, comparison, measurement
 from dnas.bench.table import tables
@@ -141,3 +141,10 @@ def test_the_picture_shows_growth_where_a_size_grows(result: dict[str, Any]) -> 
 
 def test_a_result_without_entries_has_a_picture_too() -> None:
     assert "<svg" in picture({"environment": ENVIRONMENT, "measurements": [], "ratios": []})
+
+
+def test_a_panel_of_growth_is_never_filled_by_noise() -> None:
+    for low, high in ((70.0, 75.0), (1.0, 100.0), (3.0, 3.0)):
+        bottom, top = wide(low, high)
+        assert bottom <= low <= high <= top * (1 + 1e-12)
+        assert top / bottom == pytest.approx(max(high / low, SPAN))
