@@ -17,7 +17,7 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from dnas.devices import processes
-from dnas.errors import UserError, reason
+from dnas.errors import CannotWrite, UserError, reason
 
 Tree = TypeVar("Tree")
 KEEP = 2
@@ -48,10 +48,7 @@ def save_tree(path: Path, tree: Any) -> None:
             raise
         if processes.first():
             shutil.rmtree(unfinished, ignore_errors=True)
-        raise UserError(
-            f"cannot write {str(path)!r} ({reason(error)}): free disk space or permissions; what was "
-            f"there before is kept"
-        ) from error
+        raise CannotWrite(path, error, "; what was there before is kept") from error
 
 
 def load_tree(path: Path, like: Tree) -> Tree:

@@ -11,6 +11,13 @@ class UserError(ValueError):
     """
 
 
+class CannotWrite(UserError):
+    """A file that could not be written: what was computed is not to blame, and the same command may succeed later."""
+
+    def __init__(self, path: object, error: BaseException, more: str = "") -> None:
+        super().__init__(f"cannot write {str(path)!r} ({reason(error)}): free disk space or permissions{more}")
+
+
 LISTED = 12
 """How many options a message lists at most; one that lists more is read by nobody."""
 

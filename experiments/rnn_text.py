@@ -12,7 +12,6 @@ a random one 6.88 (experiments/results/rnn_text_tiny/). `--preset paper` has not
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +33,7 @@ from dnas.run.environment import describe
 from dnas.run.retrain import check_numbers
 from dnas.selection import random_genotype
 from dnas.train import supervised
-from dnas.types import Array, Network, Search, Stats, Variables
+from dnas.types import Array, Course, Network, Search, Stats, Variables
 from search_spaces import rnn
 from search_spaces.rnn.epochs import evaluation, search_epoch, train_epoch
 
@@ -90,7 +89,9 @@ class Score(NamedTuple):
         return f"perplexity {self.perplexity:.3f}, {self.bits:.3f} bits a token"
 
 
-jit = partial(jax.jit, compiler_options=compiler_options())
+def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """Compile as `dnas search` does."""
+    return jax.jit(function, compiler_options=compiler_options(), **options)
 
 
 class Job(NamedTuple):
@@ -132,6 +133,11 @@ def prepare(job: Job, method: Callable[..., Search]) -> tuple[Search, Array, Arr
 def check(job: Job, method: Callable[..., Search]) -> None:
     """Raise `UserError` for what would fail later, before anything is written or computed."""
     search, _, _ = prepare(job, method)
+    if search.course != Course():
+        raise UserError(
+            f"--method {method.__name__}: it works between epochs, which this script does not do: choose a method that "
+            f"searches in one stretch, such as darts"
+        )
     trial = random_genotype(search.space, np.random.default_rng(0))
     rnn.build(trial, classes=job.classes, **job.own("retrain", rnn.build))
     for part in text.PARTS:

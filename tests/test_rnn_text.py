@@ -66,6 +66,7 @@ def test_help_shows_an_example() -> None:
         (("--set", "retrain.batch_size=20"), "choose fewer columns or a shorter window"),
         (("--set", "retrain.hidden_dropout=1"), "dropout of hidden"),
         (("--method", "pc_darts"), "cannot be rebuilt with partial_channels"),
+        (("--method", "darts_pt"), "works between epochs, which this script does not do"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path: Path, abab: Path, words: tuple[str, ...], expected: str) -> None:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from dnas.cli.options import Where, command_line
 from dnas.devices import processes
-from dnas.errors import UserError
+from dnas.errors import CannotWrite, UserError
 from dnas.run import pipeline
 from dnas.run.config import Config
 from dnas.run.console import Screen, duration
@@ -82,8 +82,8 @@ def _finish(
                 f"{error}; the last good checkpoint is kept in {run.path}/checkpoints: try a smaller learning rate"
             ) from None
         except UserError as error:
-            # What is refused before anything was computed would be refused again.
-            advice = f"; continue with: {again}" if run.has("checkpoints") else ""
+            # What is refused before anything was computed would be refused again, unless the disk refused it.
+            advice = f"; continue with: {again}" if run.has("checkpoints") or isinstance(error, CannotWrite) else ""
             raise UserError(f"{error}{advice}") from None
     return result, page
 

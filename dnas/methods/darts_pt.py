@@ -19,7 +19,7 @@ from dnas.selection.top_edges import top_edges
 from dnas.types import Array, Between, Course, Search, SearchSpace, SearchState, Weights
 
 PARTS = "softmax, first order, perturbation-based selection with fine-tuning"
-ADVICE = "Where alpha is not to be trusted: it costs some epochs of fine-tuning more and does not read alpha at all."
+ADVICE = "Where alpha is not to be trusted: it costs some epochs of fine-tuning more and decides by accuracy instead."
 
 
 def darts_pt(
@@ -107,12 +107,5 @@ def darts_pt(
 
 
 def _without_momentum(state: optax.OptState) -> optax.OptState:
-    return jax.tree.map(
-        lambda part: part._replace(trace=jax.tree.map(jnp.zeros_like, part.trace)) if _is_trace(part) else part,
-        state,
-        is_leaf=_is_trace,
-    )
-
-
-def _is_trace(part: object) -> bool:
-    return isinstance(part, optax.TraceState)
+    momentum = optax.tree_utils.tree_get(state, "trace")
+    return optax.tree_utils.tree_set(state, trace=jax.tree.map(jnp.zeros_like, momentum))

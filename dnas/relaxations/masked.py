@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from dnas.errors import UserError, unknown
 from dnas.relaxations._alpha import ABSENT
+from dnas.relaxations._wrapped import outermost, replaced
 from dnas.relaxations.softmax import softmax
 from dnas.types import Alpha, Array, Mixture, Paths, PRNGKey, Relaxation, Spec, Weights
 
@@ -83,23 +83,13 @@ def offered(relaxation: Relaxation, spec: Spec) -> Relaxation:
 
 def allowed(state: Any) -> Mapping[str, Array]:
     """Return the masks in the state of a masked relaxation, the outermost if there are several."""
-    return _outermost(state).allowed
+    return outermost(state, Masked).allowed
 
 
 def allow(state: Any, masks: Mapping[str, ArrayLike]) -> Any:
     """Return the state of a masked relaxation with other masks, in the outermost if there are several."""
     given = {name: jnp.asarray(mask, bool) for name, mask in masks.items()}
-    return jax.tree.map(
-        lambda part: part._replace(allowed=given) if _is_masked(part) else part, state, is_leaf=_is_masked
-    )
-
-
-def _outermost(state: Any) -> Masked:
-    return next(part for part in jax.tree.leaves(state, is_leaf=_is_masked) if _is_masked(part))
-
-
-def _is_masked(part: Any) -> bool:
-    return isinstance(part, Masked)
+    return replaced(state, Masked, allowed=given)
 
 
 def _lowered(alpha: Alpha, state: Masked) -> Alpha:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from dnas.relaxations._wrapped import outermost, replaced
 from dnas.relaxations.softmax import softmax
 from dnas.selection.perturbation import Projected, merge, start
 from dnas.types import Alpha, Array, Mixture, PRNGKey, Relaxation, Spec, Weights
@@ -57,23 +58,13 @@ def projected(relaxation: Relaxation | None = None) -> Relaxation:
 
 def decisions(state: Any) -> Projected:
     """Return what is decided in a relaxation's state, however it is wrapped."""
-    return _decisions(_found(state)[0])
+    return _decisions(outermost(state, Projection))
 
 
 def decide(state: Any, made: Projected) -> Any:
     """Return a relaxation's state with these decisions in it."""
-    fixed = {"weights": jax.tree.map(jnp.asarray, made.weights), "decided": jax.tree.map(jnp.asarray, made.decided)}
-    return jax.tree.map(
-        lambda part: part._replace(**fixed) if isinstance(part, Projection) else part, state, is_leaf=_is_projection
-    )
-
-
-def _found(state: Any) -> list[Projection]:
-    return [part for part in jax.tree.leaves(state, is_leaf=_is_projection) if isinstance(part, Projection)]
-
-
-def _is_projection(part: Any) -> bool:
-    return isinstance(part, Projection)
+    weights, decided = jax.tree.map(jnp.asarray, tuple(made))
+    return replaced(state, Projection, weights=weights, decided=decided)
 
 
 def _decisions(state: Projection) -> Projected:

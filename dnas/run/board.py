@@ -11,7 +11,7 @@ from tensorboardX import summary
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import RecordWriter
 
-from dnas.errors import UserError, reason
+from dnas.errors import CannotWrite
 
 
 class _Records(RecordWriter):  # type: ignore[misc, unused-ignore]
@@ -63,5 +63,5 @@ class Board:
         except OSError as error:
             raise self._failed(error) from None
 
-    def _failed(self, error: OSError) -> UserError:
-        return UserError(f"cannot write in {str(self.folder)!r} ({reason(error)}): free disk space or permissions")
+    def _failed(self, error: OSError) -> CannotWrite:
+        return CannotWrite(self.folder, error)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dnas.devices import processes
-from dnas.errors import UserError, reason
+from dnas.errors import CannotWrite, UserError, reason
 
 CONFIG, PROGRESS, METRICS, RESULT, GENOTYPE = (
     "config.json",
@@ -90,9 +90,7 @@ class RunDirectory:
             with (self.path / METRICS).open("a", encoding="utf-8") as handle:
                 handle.write(json.dumps(record) + "\n")
         except OSError as error:
-            raise UserError(
-                f"cannot write {str(self.path / METRICS)!r} ({reason(error)}): free disk space or permissions"
-            ) from None
+            raise CannotWrite(self.path / METRICS, error) from None
 
     @processes.by_first
     def last_metrics(self, phase: str) -> dict[str, Any]:
@@ -161,4 +159,4 @@ def _write_text(target: Path, text: str) -> None:
         os.replace(unfinished, target)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise UserError(f"cannot write {str(target)!r} ({reason(error)}): free disk space or permissions") from None
+        raise CannotWrite(target, error) from None

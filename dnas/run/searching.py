@@ -99,8 +99,9 @@ class Feed(NamedTuple):
 
     def shown(self) -> tuple[Shown, Shown]:
         """Return the images of the two levels, as they are looked at between epochs."""
+        images = self.devices.here(self.images)
         train, valid = (
-            Shown(self.images, rows, source._replace(devices=ONE))
+            Shown(images, rows, source._replace(devices=ONE))
             for rows, source in zip(self.rows, self.sources(), strict=True)
         )
         return train, valid

@@ -18,6 +18,7 @@ from jax import lax
 import dnas
 from dnas.devices import choose, traffic
 from dnas.errors import UserError
+from dnas.relaxations.projected import decisions
 from dnas.run import config, pipeline
 from dnas.run.console import Screen
 from dnas.run.directory import CONFIG, RunDirectory
@@ -40,8 +41,8 @@ class AtOnce(Stop):
 
 
 def main(folder: Path, data: str, settings: list[str]) -> None:
-    def plan(devices: int, *more: str) -> pipeline.Plan:
-        return pipeline.plan(request(data, [*settings, *more]), None, devices=devices)
+    def plan(devices: int, *more: str, method: str = "darts") -> pipeline.Plan:
+        return pipeline.plan(request(data, [*settings, *more], method), None, devices=devices)
 
     for count in (1, 4, 8):
         planned = plan(count)
@@ -50,6 +51,7 @@ def main(folder: Path, data: str, settings: list[str]) -> None:
         if count != 4:
             write(folder / f"result-{count}.json", pipeline.execute(run, planned, Screen(), Stop()))
     move(folder, plan)
+    write(folder / "decided.json", {count: decide(plan(count, method="darts_pt")) for count in (1, 4)})
     wrong = {
         "too many": lambda: choose(9),
         "none": lambda: choose(0),
@@ -66,11 +68,11 @@ def main(folder: Path, data: str, settings: list[str]) -> None:
     write(folder / "sent.json", sent)
 
 
-def request(data: str, settings: list[str]) -> config.Config:
+def request(data: str, settings: list[str], method: str) -> config.Config:
     return config.make(
         config.SEARCH,
         space="darts",
-        method="darts",
+        method=method,
         preset="tiny",
         data=data,
         seed=1,
@@ -81,7 +83,7 @@ def request(data: str, settings: list[str]) -> config.Config:
 
 def phase_of(planned: pipeline.Plan) -> Phase:
     assert planned.search is not None
-    return planned.search[1]
+    return planned.search.phase
 
 
 def keep(path: Path, finished: Finished) -> None:
@@ -104,6 +106,16 @@ def move(folder: Path, plan: Callable[..., pipeline.Plan]) -> None:
         write(folder / "kept.json", kept)
         _, moved = pipeline.reopen(run.path, None, Screen(), devices=8)
         keep(folder / "search-moved.npz", run_phase(phase_of(moved), run, Screen(), Stop()))
+
+
+def decide(planned: pipeline.Plan) -> dict[str, Any]:
+    """What the first turn after the epochs of a perturbation-based selection decides between two epochs."""
+    phase = phase_of(planned)
+    epochs = planned.config.values["search.epochs"]
+    state = phase.init()._replace(step=jnp.asarray(epochs * phase.chunk.per_epoch, jnp.int32))
+    assert phase.turn is not None
+    made = decisions(phase.devices.here(phase.turn(phase.devices.everywhere(state)).relaxation))
+    return {name: np.asarray(rows).tolist() for name, rows in made.weights.items()}
 
 
 def said(action: Callable[[], Any]) -> str:

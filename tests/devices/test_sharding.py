@@ -82,3 +82,9 @@ def test_one_device_changes_no_program(sentence: Callable[..., AbstractContextMa
     assert ONE.whole is None
     with sentence("--devices", jax.local_device_count(), 10**6):
         choose(10**6)
+
+
+def test_what_is_decided_between_epochs_is_what_one_device_decides(simulated: Path) -> None:
+    decided = load(simulated, "decided.json")
+    assert decided["4"] == decided["1"]
+    assert all(np.sum(rows) == 1 for rows in decided["1"].values()), "one operation of each cell"
