@@ -94,6 +94,12 @@ def offers(group: Group) -> np.ndarray:
     return np.ones((group.edges, len(group.ops)), bool) if group.allowed is None else np.array(group.allowed)
 
 
+def can_be_kept(group: Group) -> np.ndarray:
+    """Return `(edges, ops)` bool: which operations an edge may be left with."""
+    named = np.array([op != NONE or group.keep is None for op in group.ops])
+    return offers(group) & named
+
+
 def _genotype(space: SearchSpace, nodes: Mapping[str, Nodes]) -> Genotype:
     return Genotype(space.name, tuple((name, Cell(nodes[name], group.concat)) for name, group in space.spec.items()))
 

@@ -1,6 +1,7 @@
 """What every composition shares: a search's parts, its objective and updates, and what is read off its state."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -82,6 +83,7 @@ class Parts(NamedTuple):
             hypergradient=(),
             key=key_steps,
             step=jnp.zeros((), jnp.int32),
+            charge=() if self.space.charge is None else self.space.charge.penalty.init(),
         )
 
     def objective(self, relaxation: Any, change: Change | None = None) -> Objective:
@@ -107,13 +109,33 @@ class Parts(NamedTuple):
         updates, opt = self.weight_optimizer.update(rest(grads), opt, params)
         return optax.apply_updates(params, rest(updates)), opt
 
-    def update_alpha(self, grads: Alpha, state: SearchState) -> dict[str, Any]:
-        """Return the fields of a state that a step of `alpha` changes, against `grads` and the regularisers'."""
-        alpha = dict(state.alpha)
+    def update_alpha(self, grads: Alpha, loss: Array, state: SearchState) -> dict[str, Any]:
+        """Return the fields of a state that a step of `alpha` changes.
+
+        Args:
+            grads: of the outer loss; what regularisers and the space's charge add comes here.
+            loss: the outer loss, which a charge may multiply.
+            state: before the step.
+        """
+        alpha, charge, charged = dict(state.alpha), self.space.charge, state.charge
+        costs = partial(self._costs, relaxation=state.relaxation)
+        if charge is not None:
+            expected, back = jax.vjp(costs, alpha)
+            loss = loss.astype(expected.dtype)
+            scale, slopes = jax.grad(charge.penalty.total, argnums=(0, 1))(loss, expected, charged)
+            grads = jax.tree.map(lambda of_loss, of_costs: scale * of_loss + of_costs, dict(grads), back(slopes)[0])
+            charged = charge.penalty.advance(expected, charged)
         if self.regularisers:
             grads = jax.tree.map(jnp.add, dict(grads), jax.grad(self._penalty)(alpha, state.relaxation))
         updates, opt = self.alpha_optimizer.update(dict(grads), state.alpha_opt, alpha)
-        return {"alpha": optax.apply_updates(alpha, updates), "alpha_opt": opt}
+        moved: Alpha = optax.apply_updates(alpha, updates)
+        if charge is not None and charge.penalty.project is not None:
+            moved = charge.penalty.project(moved, costs)
+        return {"alpha": moved, "alpha_opt": opt, "charge": charged}
+
+    def _costs(self, alpha: Alpha, relaxation: Any) -> Array:
+        assert self.space.charge is not None
+        return self.space.charge.costs(self.relaxation.expected(alpha, relaxation))
 
     def _penalty(self, alpha: Alpha, relaxation: Any) -> Array:
         weights = self.relaxation.expected(alpha, relaxation)
@@ -129,7 +151,9 @@ class Parts(NamedTuple):
 
     def select(self, state: SearchState) -> Genotype:
         """Return the architecture that is kept of the present operation weights."""
-        return self.selection(self.space, jax.device_get(self.weights(state)))
+        weights = jax.device_get(self.weights(state))
+        chosen = self.selection(self.space, weights)
+        return chosen if self.space.charge is None else self.space.charge.keep(self.space, weights, chosen)
 
     def search(self, init: Callable[..., SearchState], step: Callable[..., Any]) -> Search:
         """Return the search that starts and steps in this way."""

@@ -177,11 +177,11 @@ def _alpha_turn(
         bilevel = Bilevel(objective, objective, parts.update)
         lower = Lower(state.params, state.stats, state.weight_opt)
         outer, memory = hypergradient.estimate(keys.alpha, bilevel, lower, state.alpha, state.hypergradient, batches)
-        moved = parts.update_alpha(outer.grads, state)
+        moved = parts.update_alpha(outer.grads, outer.loss, state)
         after = {**moved, "hypergradient": memory, "stats": outer.evaluation.stats}
         return after, told(outer.loss, outer.evaluation, batches.valid)
 
-    after, outer = _unless_resting(plan, state, ("alpha", "alpha_opt", "hypergradient", "stats"), move)
+    after, outer = _unless_resting(plan, state, ("alpha", "alpha_opt", "charge", "hypergradient", "stats"), move)
     return _advance(plan, keys.alpha, state, after, batches.train), outer
 
 
@@ -201,7 +201,7 @@ def _joint_turn(plan: _Plan, state: SearchState, batch: Batch, keys: _Keys) -> t
     train = told(loss, evaluation, batch)
 
     after, _ = _unless_resting(
-        plan, state, ("alpha", "alpha_opt"), lambda: (parts.update_alpha(alpha_grads, state), train)
+        plan, state, ("alpha", "alpha_opt", "charge"), lambda: (parts.update_alpha(alpha_grads, loss, state), train)
     )
     after = _move_weights(plan, after, grads)._replace(stats=evaluation.stats)
     return _advance(plan, keys.weights, state, after, batch), train

@@ -124,7 +124,7 @@ def _step(plan: _Plan, state: SearchState, batches: Batches) -> tuple[SearchStat
     objective = parts.objective(state.relaxation)
     (w, y), seen = _move_weights(plan, objective, state, turns)
     grads, stats = _alpha_gradient(objective, state.alpha, w, y, turns)
-    moved = parts.update_alpha(grads, state)
+    moved = parts.update_alpha(grads, plan.balance * seen.loss[0] + seen.loss[1], state)
     alpha, relaxation = parts.relaxation.advance(key_alpha, state.alpha, moved["alpha"], state.relaxation)
     after = state._replace(
         params=w.params,
@@ -132,6 +132,7 @@ def _step(plan: _Plan, state: SearchState, batches: Batches) -> tuple[SearchStat
         alpha=alpha,
         weight_opt=w.opt,
         alpha_opt=moved["alpha_opt"],
+        charge=moved["charge"],
         relaxation=relaxation,
         hypergradient=y._replace(stats=jax.tree.map(lambda leaf: leaf[1], stats)),
         step=state.step + 1,

@@ -114,6 +114,42 @@ class Network(NamedTuple):
     workload: Callable[[tuple[int, ...]], Workload]
 
 
+class Penalty(NamedTuple):
+    """How expected costs enter what the outer level minimises (`dnas.objectives`).
+
+    Costs are arrays `(L,)`, one for each limit, in the units of their tables; what they are held against, a penalty was
+    made with.
+
+    Attributes:
+        init: `() -> state`, such as the multipliers of an augmented Lagrangian.
+        total: `(loss, costs, state) -> ()`, minimised instead of `loss`; differentiable with respect to both.
+        advance: `(costs, state) -> state`, once for each step of `alpha`, with the costs before it.
+        project: `(alpha, costs) -> alpha`, applied to `alpha` after each of its steps, where `costs` is
+            `(alpha) -> (L,)`; `None` leaves `alpha` as it is.
+    """
+
+    init: Callable[[], Any]
+    total: Callable[[Array, Array, Any], Array]
+    advance: Callable[[Array, Any], Any]
+    project: "Callable[[Alpha, Callable[[Alpha], Array]], Alpha] | None" = None
+
+
+class Charge(NamedTuple):
+    """What a search pays for what architectures cost, and which of them it may keep (`dnas.hardware`).
+
+    Attributes:
+        costs: `(weights) -> (L,)`, expected costs under the weights that the relaxation expects of `alpha`;
+            differentiable.
+        penalty: how they enter the outer level.
+        keep: `(space, weights, genotype) -> Genotype`: the architecture that is kept instead of the selected one, so
+            that limits are kept by what is derived, and not by what was expected alone.
+    """
+
+    costs: Callable[[Weights], Array]
+    penalty: Penalty
+    keep: "Callable[[SearchSpace, Weights, Genotype], Genotype]"
+
+
 def _without_settings(**settings: Any) -> Any:
     raise UserError(
         f"this search space cannot be rebuilt with {', '.join(settings)}: give its SearchSpace a 'rebuild', or choose "
@@ -133,6 +169,7 @@ class SearchSpace(NamedTuple):
         inherit: `(genotype, variables) -> Variables`, the supernet's variables that the derived network keeps.
         check: `(shape) -> None`, raises `UserError` for an input shape (H, W, C) or (T,) that the space cannot take.
         rebuild: `(**settings) -> SearchSpace`, the same space with other settings; by default there are none.
+        charge: what a search on this space pays for the cost of architectures; `None`: nothing.
     """
 
     name: str
@@ -143,6 +180,7 @@ class SearchSpace(NamedTuple):
     inherit: Callable[[Genotype, Variables], Variables]
     check: Callable[[tuple[int, ...]], None]
     rebuild: Callable[..., "SearchSpace"] = _without_settings
+    charge: Charge | None = None
 
 
 class Relaxation(NamedTuple):
@@ -294,7 +332,8 @@ Selection = Callable[[SearchSpace, Weights], Genotype]
 class SearchState(NamedTuple):
     """Everything a search carries from step to step, as one pytree: a checkpoint is this tree.
 
-    `memory` is what a search keeps for its turns between epochs (`Course`); steps leave it alone.
+    `memory` is what a search keeps for its turns between epochs (`Course`); steps leave it alone. `charge` is the state
+    of what it pays for costs (`Charge`).
     """
 
     params: Params
@@ -307,6 +346,7 @@ class SearchState(NamedTuple):
     key: PRNGKey
     step: Array
     memory: Any = ()
+    charge: Any = ()
 
 
 class SearchInfo(NamedTuple):

@@ -18,7 +18,7 @@ from dnas.relaxations.masked import allow, allowed
 from dnas.selection.one_hot import one_hot
 from dnas.types import Array, Batches, Between, PRNGKey, Search, SearchInfo, SearchState, Variables, Weights
 
-AXES = SearchState(0, 0, 0, 0, 0, 0, 0, key=None, step=None, memory=None)  # type: ignore[arg-type]
+AXES = SearchState(0, 0, 0, 0, 0, 0, 0, key=None, step=None, memory=None, charge=0)  # type: ignore[arg-type]
 """Which parts of a state are stacked along a first axis."""
 
 

@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dnas.costs import CostTable, offers
+from dnas.costs import CostTable, can_be_kept
 from dnas.errors import UserError
 from dnas.regularisers.resources import expected_cost, violation
-from dnas.selection.top_edges import NONE
 from dnas.types import Alpha, Array, Group, Spec, Weights
 
 Bounds = Mapping[str, tuple[float, float]]
@@ -30,7 +29,7 @@ def odds(spec: Spec, alpha: Alpha) -> Weights:
     """
     chances = {}
     for name, group in spec.items():
-        rows = jnp.where(_can_be_kept(group), alpha[name], -jnp.inf)
+        rows = jnp.where(can_be_kept(group), alpha[name], -jnp.inf)
         chances[name] = jax.nn.softmax(rows, axis=-1) * _shares(group)[:, None]
     return chances
 
@@ -71,7 +70,7 @@ def reach(table: CostTable, spec: Spec) -> tuple[float, float]:
     """Return the least and the greatest `mean_cost` of a space, between which it always lies."""
     ends = [table.base, table.base]
     for name, group in spec.items():
-        kept, rows, shares = _can_be_kept(group), table.rows[name], _shares(group)
+        kept, rows, shares = can_be_kept(group), table.rows[name], _shares(group)
         ends[0] += float(np.sum(shares * np.where(kept, rows, np.inf).min(axis=-1)))
         ends[1] += float(np.sum(shares * np.where(kept, rows, -np.inf).max(axis=-1)))
     return ends[0], ends[1]
@@ -84,12 +83,6 @@ def _check(resource: str, low: float, high: float, cheapest: float, dearest: flo
             f"a budget of {asked} {resource}: at the supernet's size, architectures of the space cost from "
             f"{cheapest:,.0f} to {dearest:,.0f}; choose search.min_{resource} and search.max_{resource} in this range"
         )
-
-
-def _can_be_kept(group: Group) -> np.ndarray:
-    """Return `(edges, ops)` bool: which operations an edge may be left with."""
-    named = np.array([op != NONE or group.keep is None for op in group.ops])
-    return offers(group) & named
 
 
 def _shares(group: Group) -> np.ndarray:

@@ -1,0 +1,146 @@
+"""A cost model: what every operation on every edge adds to what a network costs on a device."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dnas.costs import CostTable, cost
+from dnas.errors import UserError
+from dnas.genotype import Genotype
+from dnas.types import Spec
+
+FITTED, MEASURED, ROOFLINE, EXACT = "fitted", "measured", "roofline", "exact"
+KINDS = (FITTED, MEASURED, ROOFLINE, EXACT)
+
+UNITS: Mapping[str, Mapping[str, float]] = {
+    "latency": {"us": 1e-3, "ms": 1.0, "s": 1e3},
+    "energy": {"uJ": 1e-3, "mJ": 1.0, "J": 1e3},
+    "params": {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9},
+    "macs": {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9},
+    "memory": {"": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30},
+}
+"""The metrics, and the units in which a user may give them, relative to the one in which tables are: latency in ms,
+energy in mJ, parameters and multiply-adds as numbers, memory in bytes."""
+
+TABLE_UNIT: Mapping[str, str] = {"latency": "ms", "energy": "mJ", "params": "", "macs": "", "memory": "B"}
+
+
+class Quality(NamedTuple):
+    """How well a model predicts networks on which it was not made.
+
+    Attributes:
+        networks: how many networks these numbers are of.
+        spearman: rank correlation of predicted and true cost.
+        kendall: the same, Kendall's tau.
+        r2: coefficient of determination.
+        mape: mean absolute percentage error, as a share.
+        margins: by share of the networks (as text, `"0.95"`), the relative error that so many do not exceed upwards:
+            their true cost is at most `(1 + margin)` times the predicted one. May be negative.
+    """
+
+    networks: int
+    spearman: float
+    kendall: float
+    r2: float
+    mape: float
+    margins: Mapping[str, float]
+
+
+class CostModel(NamedTuple):
+    """What networks of a space cost in one metric on one device; all kinds are additive tables.
+
+    Attributes:
+        name: the device, or `exact`.
+        metric: one of `UNITS`; the table is in the unit of `TABLE_UNIT`.
+        kind: one of `KINDS`.
+        space: name of the space.
+        ops: the names of the columns of each group.
+        table: the fixed part (stem, reductions, head) and `(edges, ops)` for each group; NaN for an operation that the
+            device cannot run on that edge.
+        network: what the networks were otherwise, such as `{"channels": 16, "cells": 5, "classes": 10}`: arguments of
+            the space's `build`, `classes`, and `image`, their (H, W, C).
+        batch_size: images that go through a network at once; the cost is that of the whole batch.
+        dtype: type of the computation.
+        source: what it was made from, in a sentence.
+        quality: its error; `None` where it was not measured.
+        actual: `(genotype) -> cost` of the network itself, where it can be had without the device.
+    """
+
+    name: str
+    metric: str
+    kind: str
+    space: str
+    ops: Mapping[str, tuple[str, ...]]
+    table: CostTable
+    network: Mapping[str, Any]
+    batch_size: int
+    dtype: str
+    source: str
+    quality: Quality | None = None
+    actual: Callable[[Genotype], float] | None = None
+
+    @property
+    def unit(self) -> str:
+        """The unit of the table."""
+        return TABLE_UNIT[self.metric]
+
+    @property
+    def title(self) -> str:
+        """Name and metric, as `raspi4.latency`; the metric alone where no device matters."""
+        return self.metric if self.kind == EXACT else f"{self.name}.{self.metric}"
+
+    def fitting(self, space: str, spec: Spec) -> "CostModel":
+        """Return the model with the columns of `spec`, which may offer fewer operations, in another order.
+
+        Raises:
+            UserError: if the space is another, or has groups, edges or operations that the model does not know.
+        """
+        if space != self.space or set(spec) != set(self.ops):
+            raise UserError(
+                f"the profile {self.name!r} is of the space {self.space!r} with the groups "
+                f"{', '.join(sorted(self.ops))}, but the search is on {space!r} with {', '.join(sorted(spec))}: choose "
+                f"a profile of this space, or make one with dnas profile --space {space}"
+            )
+        rows = {}
+        for name, group in spec.items():
+            lacking = [op for op in group.ops if op not in self.ops[name]]
+            if lacking or len(self.table.rows[name]) != group.edges:
+                what = f"the operation {lacking[0]!r}" if lacking else f"{group.edges} edges"
+                raise UserError(
+                    f"the profile {self.name!r} knows {len(self.table.rows[name])} edges of {name!r} with the "
+                    f"operations {', '.join(self.ops[name])}, but the search has {what}: choose another profile, or "
+                    f"make one with dnas profile"
+                )
+            rows[name] = self.table.rows[name][:, [self.ops[name].index(op) for op in group.ops]]
+        ops = {name: tuple(group.ops) for name, group in spec.items()}
+        return self._replace(ops=ops, table=CostTable(self.table.base, rows))
+
+    def predict(self, spec: Spec, genotype: Genotype) -> float:
+        """Return the predicted cost of an architecture; NaN if the device cannot run it."""
+        return cost(self.table, spec, genotype)
+
+    def margin(self, confidence: float) -> float:
+        """Return by what share a prediction is to be raised so that this share of networks costs no more.
+
+        Margins are interpolated between those measured; 0 where none were measured, and for `confidence` 0.
+        """
+        known = sorted((float(share), value) for share, value in (self.quality.margins if self.quality else {}).items())
+        if not known or not confidence:
+            return 0.0
+        shares, values = zip(*known, strict=True)
+        return float(np.interp(confidence, shares, values))
+
+
+class Profile(NamedTuple):
+    """What is known of one device.
+
+    Attributes:
+        name: the device's short name, as in `--hardware raspi4`.
+        device: what it is, in words.
+        models: its cost models, of one or several spaces, metrics and data sets.
+    """
+
+    name: str
+    device: str
+    models: tuple[CostModel, ...]

@@ -1,0 +1,199 @@
+"""A device's profile as a JSON file; whoever gets one from elsewhere reads numbers and words, and nothing else."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnas.costs import CostTable
+from dnas.errors import CannotWrite, UserError, reason
+from dnas.hardware.model import FITTED, KINDS, TABLE_UNIT, UNITS, CostModel, Profile, Quality
+
+SCHEMA = "dnas.profile/1"
+METRICS = tuple(UNITS)
+LARGEST = 2**24
+"""Bytes of a profile at most: a table of a space has some thousand numbers."""
+
+
+class _Wrong(Exception):
+    """What is wrong with a profile, and where."""
+
+
+def write_profile(profile: Profile, path: Path) -> None:
+    """Write a profile under a temporary name and rename it; `UserError` if that fails."""
+    value = {
+        "schema": SCHEMA,
+        "name": profile.name,
+        "device": profile.device,
+        "models": [_to_json(model) for model in profile.models],
+    }
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.write_text(_short(json.dumps(value, indent=1)) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise CannotWrite(path, error) from None
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile.
+
+    Raises:
+        UserError: if the file cannot be read or is no profile; the message says where.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise _Wrong(f"it has {path.stat().st_size:,} bytes, a profile has at most {LARGEST:,}")
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        return _profile(value)
+    except OSError as error:
+        raise UserError(f"cannot read the profile {str(path)!r} ({reason(error)}): check the path") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        why = reason(error)
+        raise UserError(f"{str(path)!r} is no profile: it is not JSON ({why}); make one with dnas profile") from None
+    except _Wrong as wrong:
+        raise UserError(f"{str(path)!r} is no valid profile: {wrong}; mend it, or make one with dnas profile") from None
+
+
+def _profile(value: Any) -> Profile:
+    found = _take(_mapping("the file", value), "schema", str, "the file")
+    if found != SCHEMA:
+        raise _Wrong(f"expected the schema {SCHEMA!r}, got {found!r}")
+    name = _take(value, "name", str, "the file")
+    models = _take(value, "models", list, "the file")
+    if not models:
+        raise _Wrong("it has no models")
+    device = _take(value, "device", str, "the file")
+    return Profile(name, device, tuple(_model(name, f"models[{index}]", one) for index, one in enumerate(models)))
+
+
+def _model(name: str, where: str, value: Any) -> CostModel:
+    value = _mapping(where, value)
+    metric = _one_of(where, "metric", _take(value, "metric", str, where), METRICS)
+    unit = _take(value, "unit", str, where)
+    if unit != TABLE_UNIT[metric]:
+        raise _Wrong(f"{where}: expected {metric} in {TABLE_UNIT[metric] or 'plain numbers'!r}, got the unit {unit!r}")
+    groups = _take(value, "groups", dict, where)
+    if not groups:
+        raise _Wrong(f"{where}: it has no groups")
+    batch_size = _take(value, "batch_size", int, where)
+    if batch_size < 1:
+        raise _Wrong(f"{where}: expected a batch_size of 1 or more, got {batch_size}")
+    rows = {group: _rows(f"{where}, group {group!r}", one) for group, one in groups.items()}
+    return CostModel(
+        name=name,
+        metric=metric,
+        kind=_one_of(where, "kind", _take(value, "kind", str, where), KINDS),
+        space=_take(value, "space", str, where),
+        ops={group: tuple(one["ops"]) for group, one in groups.items()},
+        table=CostTable(_number(where, "base", _take(value, "base", float, where)), rows),
+        network=_mapping(f"{where}, network", value.get("network", {})),
+        batch_size=batch_size,
+        dtype=_take(value, "dtype", str, where),
+        source=_take(value, "source", str, where),
+        quality=_quality(f"{where}, quality", value["quality"]) if value.get("quality") else None,
+    )
+
+
+def _rows(where: str, value: Any) -> np.ndarray:
+    value = _mapping(where, value)
+    ops = _take(value, "ops", list, where)
+    if not ops or not all(isinstance(op, str) for op in ops) or len(set(ops)) != len(ops):
+        raise _Wrong(f"{where}: expected the names of the operations, all different, got {ops!r}")
+    costs = _take(value, "costs", list, where)
+    if not costs:
+        raise _Wrong(f"{where}: it has no edges")
+    for edge, row in enumerate(costs):
+        if not isinstance(row, list) or len(row) != len(ops):
+            raise _Wrong(f"{where}, edge {edge}: expected {len(ops)} numbers, one for each operation, got {row!r}")
+    return np.array(
+        [
+            [math.nan if one is None else _number(where, f"edge {edge}", one) for one in row]
+            for edge, row in enumerate(costs)
+        ],
+        np.float64,
+    )
+
+
+def _quality(where: str, value: Any) -> Quality:
+    value = _mapping(where, value)
+    shares = {name: _number(where, name, _take(value, name, float, where), -math.inf) for name in Quality._fields[1:-1]}
+    margins = _mapping(f"{where}, margins", value.get("margins", {}))
+    try:
+        wrong = [share for share in margins if not 0 < float(share) < 1]
+    except ValueError:
+        wrong = list(margins)
+    if wrong:
+        raise _Wrong(f"{where}, margins: expected shares between 0 and 1, got {wrong[0]!r}")
+    own = {share: _number(where, f"margin {share}", one, -1.0) for share, one in margins.items()}
+    return Quality(networks=_take(value, "networks", int, where), **shares, margins=own)
+
+
+def _to_json(model: CostModel) -> dict[str, Any]:
+    # A fitted table's numbers are not exact to their last digit.
+    digits = 6 if model.kind == FITTED else 9
+    costs = {
+        name: [[None if math.isnan(one) else _rounded(one, digits) for one in row] for row in rows.tolist()]
+        for name, rows in model.table.rows.items()
+    }
+    quality = model.quality
+    return {
+        "metric": model.metric,
+        "unit": model.unit,
+        "kind": model.kind,
+        "space": model.space,
+        "network": dict(model.network),
+        "batch_size": model.batch_size,
+        "dtype": model.dtype,
+        "source": model.source,
+        "quality": None if quality is None else {**quality._asdict(), "margins": dict(quality.margins)},
+        "base": _rounded(model.table.base, digits),
+        "groups": {name: {"ops": list(model.ops[name]), "costs": rows} for name, rows in costs.items()},
+    }
+
+
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")
+
+
+def _short(text: str) -> str:
+    """Return indented JSON with each innermost list on one line."""
+    return re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+
+
+def _mapping(where: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise _Wrong(f"{where}: expected an object, got {type(value).__name__}")
+    return value
+
+
+def _take(value: Mapping[str, Any], name: str, kind: type, where: str) -> Any:
+    if name not in value:
+        raise _Wrong(f"{where}: {name!r} is missing")
+    found = value[name]
+    right = isinstance(found, (int, float) if kind is float else kind) and not isinstance(found, bool)
+    if not right:
+        raise _Wrong(f"{where}: expected {name!r} to be of type {kind.__name__}, got {found!r}")
+    return found
+
+
+def _one_of(where: str, what: str, value: str, options: tuple[str, ...]) -> str:
+    if value not in options:
+        raise _Wrong(f"{where}: expected a {what} among {', '.join(options)}, got {value!r}")
+    return value
+
+
+def _number(where: str, what: str, value: Any, least: float = 0.0) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
+        bound = f" that is not below {least:g}" if math.isfinite(least) else ""
+        raise _Wrong(f"{where}, {what}: expected a number{bound}, got {value!r}")
+    return float(value)
+
+
+def _no_constant(word: str) -> float:
+    raise _Wrong(f"expected finite numbers, got {word}")
