@@ -1,5 +1,6 @@
 """What a search may ask of its data between two epochs, as compiled programs."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -34,7 +35,7 @@ class Shown(NamedTuple):
         return Batch(normalise(self.images.x[rows], self.source.mean, self.source.std), self.images.y[rows])
 
 
-def examination(space: SearchSpace, train: Shown, valid: Shown, key: PRNGKey) -> Between:
+def examination(space: SearchSpace, train: Shown, valid: Shown, key: PRNGKey, *, abreast: int | None = None) -> Between:
     """Return what a search on `space` may ask between two epochs.
 
     The programs are compiled when they are first used, on one device; the validation images are taken in whole
@@ -45,10 +46,15 @@ def examination(space: SearchSpace, train: Shown, valid: Shown, key: PRNGKey) ->
         train: the images for the weights.
         valid: the images for the architecture parameters.
         key: makes the minibatches of `batches`.
+        abreast: how many candidates are evaluated together, under `vmap`; `None`: all, except on CPUs one, where
+            that is no faster (experiments/results/bench/candidates.md). The numbers are the same up to rounding.
     """
     most = max(len(group.ops) for group in space.spec.values())
     most = max(most, *(len(node) for group in space.spec.values() for node in group.nodes), 1)
-    program = jax.jit(_examine, static_argnums=(0, 1), compiler_options=compiler_options())
+    if abreast is None:
+        abreast = 1 if jax.default_backend() == "cpu" else most
+    most = math.ceil(most / abreast) * abreast
+    program = jax.jit(_examine, static_argnums=(0, 1, 2), compiler_options=compiler_options())
 
     def scores(state: SearchState, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
         candidates = {name: np.asarray(rows, np.float32) for name, rows in weights.items()}
@@ -59,7 +65,7 @@ def examination(space: SearchSpace, train: Shown, valid: Shown, key: PRNGKey) ->
             part = {name: _filled(rows[first : first + most], most) for name, rows in candidates.items()}
             some = min(most, count - first)
             own = Variables(state.params, state.stats)
-            accuracy, loss = program(space.apply, valid.source, own, part, some, valid.images, valid.rows)
+            accuracy, loss = program(space.apply, valid.source, abreast, own, part, some, valid.images, valid.rows)
             accuracies.append(np.asarray(accuracy, np.float64)[:some])
             losses.append(np.asarray(loss, np.float64)[:some])
         return np.concatenate(accuracies), np.concatenate(losses)
@@ -76,27 +82,40 @@ def examination(space: SearchSpace, train: Shown, valid: Shown, key: PRNGKey) ->
 
 
 def _examine(
-    apply: object, source: Source, own: Variables, candidates: Weights, count: Array, images: DeviceData, rows: Array
+    apply: object,
+    source: Source,
+    abreast: int,
+    own: Variables,
+    candidates: Weights,
+    count: Array,
+    images: DeviceData,
+    rows: Array,
 ) -> tuple[Array, Array]:
-    """Return accuracy and loss of the first `count` candidates; 0 for the others."""
+    """Return accuracy and loss of the first `count` candidates; whatever comes for the others."""
     assert callable(apply)
     shown = Shown(images, rows, source)
     whole = jnp.arange(source.size // source.batch_size * source.batch_size).reshape(-1, source.batch_size)
 
-    def one(index: Array) -> Array:
-        mixture = {name: stacked[index] for name, stacked in candidates.items()}
+    def one(mixture: Weights, batch: Batch) -> Array:
+        logits, _ = apply(own, mixture, batch.x, train=True)
+        hits = jnp.mean(jnp.argmax(logits, axis=-1) == batch.y)
+        return jnp.stack([hits, cross_entropy(logits, batch.y)])
 
-        def minibatch(chosen: Array) -> Array:
-            batch = shown.batch(chosen)
-            logits, _ = apply(own, mixture, batch.x, train=True)
-            hits = jnp.mean(jnp.argmax(logits, axis=-1) == batch.y)
-            return jnp.stack([hits, cross_entropy(logits, batch.y)])
-
-        return lax.map(minibatch, whole).mean(axis=0)
+    def few(index: Array) -> Array:
+        """Return the scores of `abreast` candidates, which see each minibatch together."""
+        if abreast == 1:
+            mixture = {name: stacked[index] for name, stacked in candidates.items()}
+            return lax.map(lambda chosen: one(mixture, shown.batch(chosen)), whole).mean(axis=0)[None]
+        mixtures = {
+            name: lax.dynamic_slice_in_dim(stacked, index * abreast, abreast) for name, stacked in candidates.items()
+        }
+        return lax.map(lambda chosen: jax.vmap(one, (0, None))(mixtures, shown.batch(chosen)), whole).mean(axis=0)
 
     most = len(next(iter(candidates.values())))
-    results = lax.fori_loop(0, count, lambda index, found: found.at[index].set(one(index)), jnp.zeros((most, 2)))
-    return results[:, 0], results[:, 1]
+    results = jnp.zeros((most // abreast, abreast, 2))
+    needed = (count + abreast - 1) // abreast
+    results = lax.fori_loop(0, needed, lambda index, found: found.at[index].set(few(index)), results)
+    return results.reshape(most, 2)[:, 0], results.reshape(most, 2)[:, 1]
 
 
 def _filled(rows: np.ndarray, count: int) -> np.ndarray:

@@ -11,9 +11,11 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 
 import dnas
+from dnas.chunks import DeviceData, Source
 from dnas.data.dataset import Dataset
 from dnas.run import searching
 from dnas.run.directory import RunDirectory
+from dnas.run.examination import Shown, examination
 from dnas.run.loop import Finished
 from dnas.run.searching import Searching
 from dnas.types import Between, Course, Search, SearchSpace, SearchState, Variables
@@ -161,3 +163,20 @@ def test_perturbation_finds_what_alpha_hides(
     assert (kept.op, kept.source) == ("skip_connect", 1)
     decided = np.asarray(stage.search.weights(finished.state)["cell"])
     np.testing.assert_array_equal(decided, [[0, 0, 0], [0, 0, 1], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("abreast", [2, 3])
+def test_candidates_abreast_score_as_one_by_one(pixels: SearchSpace, dataset: Dataset, abreast: int) -> None:
+    images = DeviceData(jnp.asarray(dataset.x_train), jnp.asarray(dataset.y_train))
+    source = Source(len(dataset.y_train), BATCH, dataset.augment, dataset.mean, dataset.std)
+    shown = Shown(images, jnp.arange(len(dataset.y_train)), source)
+    variables = pixels.init(jax.random.key(0), jnp.zeros((2, 1, 3, 1)))
+    state = SearchState(*variables, {}, (), (), (), (), jnp.zeros(()), jnp.zeros(()))
+    candidates = {"cell": np.random.default_rng(0).random((7, 3, 3)).astype(np.float32)}
+    alone, together = (
+        examination(pixels, shown, shown, jax.random.key(0), abreast=many).scores(state, candidates)
+        for many in (1, abreast)
+    )
+    assert len(set(alone[1])) == 7
+    np.testing.assert_array_equal(together[0], alone[0])
+    np.testing.assert_allclose(together[1], alone[1], rtol=1e-5)
