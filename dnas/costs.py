@@ -80,13 +80,16 @@ def tables(space: SearchSpace, shape: tuple[int, ...]) -> dict[str, CostTable]:
 
 
 def cost(table: CostTable, spec: Spec, genotype: Genotype) -> float:
-    """Return what an architecture costs.
+    """Return what an architecture costs; NaN if it has an operation whose entry is NaN.
 
     Raises:
         UserError: if it is no architecture of `spec`.
     """
     chosen = one_hot(spec, genotype)
-    return table.base + sum(float(np.sum(chosen[name] * rows)) for name, rows in table.rows.items())
+    # Only what is chosen, since NaN stays NaN when it is multiplied by 0.
+    return table.base + sum(
+        float(np.sum(chosen[name] * rows, where=np.asarray(chosen[name]) > 0)) for name, rows in table.rows.items()
+    )
 
 
 def offers(group: Group) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A cost model: what every operation on every edge adds to what a network costs on a device."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -8,6 +9,8 @@ import numpy as np
 from dnas.costs import CostTable, cost
 from dnas.errors import UserError
 from dnas.genotype import Genotype
+from dnas.hardware.unsupported import Patterns, matches
+from dnas.selection.one_hot import one_hot
 from dnas.types import Spec
 
 FITTED, MEASURED, ROOFLINE, EXACT = "fitted", "measured", "roofline", "exact"
@@ -64,6 +67,8 @@ class CostModel(NamedTuple):
         dtype: type of the computation.
         source: what it was made from, in a sentence.
         quality: its error; `None` where it was not measured.
+        unsupported: patterns of networks that the device cannot run although it can run each of their operations
+            elsewhere (`dnas.hardware.unsupported`).
         actual: `(genotype) -> cost` of the network itself, where it can be had without the device.
     """
 
@@ -78,6 +83,7 @@ class CostModel(NamedTuple):
     dtype: str
     source: str
     quality: Quality | None = None
+    unsupported: Patterns | None = None
     actual: Callable[[Genotype], float] | None = None
 
     @property
@@ -118,6 +124,10 @@ class CostModel(NamedTuple):
 
     def predict(self, spec: Spec, genotype: Genotype) -> float:
         """Return the predicted cost of an architecture; NaN if the device cannot run it."""
+        if self.unsupported and matches(
+            self.unsupported, {name: group.ops for name, group in spec.items()}, one_hot(spec, genotype)
+        ):
+            return math.nan
         return cost(self.table, spec, genotype)
 
     def margin(self, confidence: float) -> float:

@@ -12,9 +12,12 @@ import numpy as np
 from dnas.costs import CostTable
 from dnas.errors import CannotWrite, UserError, reason
 from dnas.hardware.model import FITTED, KINDS, TABLE_UNIT, UNITS, CostModel, Profile, Quality
+from dnas.hardware.unsupported import ANY, Patterns
 
 SCHEMA = "dnas.profile/1"
 METRICS = tuple(UNITS)
+FITTED_DIGITS = 6
+"""Significant digits of a fitted table's numbers; further ones mean nothing."""
 LARGEST = 2**24
 """Bytes of a profile at most: a table of a space has some thousand numbers."""
 
@@ -97,6 +100,9 @@ def _model(name: str, where: str, value: Any) -> CostModel:
         dtype=_take(value, "dtype", str, where),
         source=_take(value, "source", str, where),
         quality=_quality(f"{where}, quality", value["quality"]) if value.get("quality") else None,
+        unsupported=_patterns(f"{where}, unsupported", value["unsupported"], rows, groups)
+        if value.get("unsupported")
+        else None,
     )
 
 
@@ -120,6 +126,24 @@ def _rows(where: str, value: Any) -> np.ndarray:
     )
 
 
+def _patterns(where: str, value: Any, rows: Mapping[str, np.ndarray], groups: Mapping[str, Any]) -> Patterns:
+    found = {}
+    for name, patterns in _mapping(where, value).items():
+        if name not in rows:
+            raise _Wrong(f"{where}: {name!r} is no group of this model")
+        known, edges = {ANY, *groups[name]["ops"]}, len(rows[name])
+        if not isinstance(patterns, list):
+            raise _Wrong(f"{where}, group {name!r}: expected a list of patterns, got {patterns!r}")
+        for one in patterns:
+            if not isinstance(one, list) or len(one) != edges or not all(isinstance(word, str) for word in one):
+                raise _Wrong(f"{where}, group {name!r}: expected patterns of {edges} words, got {one!r}")
+            strange = [op for word in one for op in word.split() or [word] if op not in known]
+            if strange:
+                raise _Wrong(f"{where}, group {name!r}: {strange[0]!r} is no operation of this group and not {ANY!r}")
+        found[name] = tuple(tuple(one) for one in patterns)
+    return found
+
+
 def _quality(where: str, value: Any) -> Quality:
     value = _mapping(where, value)
     shares = {name: _number(where, name, _take(value, name, float, where), -math.inf) for name in Quality._fields[1:-1]}
@@ -135,10 +159,9 @@ def _quality(where: str, value: Any) -> Quality:
 
 
 def _to_json(model: CostModel) -> dict[str, Any]:
-    # A fitted table's numbers are not exact to their last digit.
-    digits = 6 if model.kind == FITTED else 9
+    digits = FITTED_DIGITS if model.kind == FITTED else 9
     costs = {
-        name: [[None if math.isnan(one) else _rounded(one, digits) for one in row] for row in rows.tolist()]
+        name: [[None if math.isnan(one) else significant(one, digits) for one in row] for row in rows.tolist()]
         for name, rows in model.table.rows.items()
     }
     quality = model.quality
@@ -151,13 +174,21 @@ def _to_json(model: CostModel) -> dict[str, Any]:
         "batch_size": model.batch_size,
         "dtype": model.dtype,
         "source": model.source,
-        "quality": None if quality is None else {**quality._asdict(), "margins": dict(quality.margins)},
-        "base": _rounded(model.table.base, digits),
+        "quality": None if quality is None else _errors(quality),
+        "unsupported": {name: [list(one) for one in own] for name, own in (model.unsupported or {}).items()},
+        "base": significant(model.table.base, digits),
         "groups": {name: {"ops": list(model.ops[name]), "costs": rows} for name, rows in costs.items()},
     }
 
 
-def _rounded(value: float, digits: int) -> float:
+def _errors(quality: Quality) -> dict[str, Any]:
+    margins = {share: significant(margin) for share, margin in quality.margins.items()}
+    numbers = {name: significant(value) for name, value in zip(quality._fields[1:-1], quality[1:-1], strict=True)}
+    return {"networks": quality.networks, **numbers, "margins": margins}
+
+
+def significant(value: float, digits: int = FITTED_DIGITS) -> float:
+    """Return a number with so many significant digits, as the file has it."""
     return float(f"{value:.{digits}g}")
 
 
