@@ -4,25 +4,25 @@ The cost of a network is a sum over its edges and over what all networks of the 
 one edge therefore differ by what its operation costs in every network, in all cells in which the edge stands.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dnas.errors import UserError
 from dnas.genotype import Cell, Edge, Genotype
+from dnas.path_costs import Nodes, path_rows, some_path
 from dnas.selection.one_hot import one_hot
 from dnas.selection.top_edges import NONE, top_edges
-from dnas.types import Group, SearchSpace, Spec, Workload
+from dnas.types import Group, SearchSpace, Spec
 
 Incoming = tuple[tuple[int, int], ...]
 """The edges that enter a node, as `(edge, source)` pairs."""
-Nodes = tuple[tuple[Edge, ...], ...]
 
 
 class CostTable(NamedTuple):
-    """The costs of one resource; whole numbers, as float64.
+    """The costs of one resource, as float64; whole numbers where what is counted is.
 
     Attributes:
         base: cost of what all architectures of the space share (stem, preprocessing, classifier).
@@ -33,15 +33,22 @@ class CostTable(NamedTuple):
     base: float
     rows: Mapping[str, np.ndarray]
 
+    def scaled(self, factor: float) -> "CostTable":
+        """Return the table in another unit, one of its own being `factor` of it."""
+        return CostTable(factor * self.base, {name: factor * rows for name, rows in self.rows.items()})
 
-def tables(space: SearchSpace, shape: tuple[int, ...]) -> dict[str, CostTable]:
-    """Measure what operations cost in networks of the supernet's own size.
+
+def tables(
+    space: SearchSpace, shape: tuple[int, ...], settings: Mapping[str, Any] | None = None
+) -> dict[str, CostTable]:
+    """Count what operations cost, by default in networks of the supernet's own size.
 
     Nothing is computed but shapes, and an operation is traced once at each size.
 
     Args:
-        space: the space, whose networks are built as `space.build(genotype, searched=True)`.
+        space: the space.
         shape: (H, W, C) of an image.
+        settings: the networks are built as `space.build(genotype, **settings)`; `None` for `searched=True`.
 
     Returns:
         The tables of the resources `params` (trained parameters) and `macs` (multiply-adds of one image).
@@ -49,33 +56,54 @@ def tables(space: SearchSpace, shape: tuple[int, ...]) -> dict[str, CostTable]:
     Raises:
         UserError: if some edges of the space enter no node, so that no architecture says what is on them.
     """
+    own = {"searched": True} if settings is None else dict(settings)
     height, width, channels = shape
+    return differences(
+        space, lambda genotype: space.build(genotype, **own).workload((height, width, channels))._asdict()
+    )
+
+
+def differences(space: SearchSpace, count: Callable[[Genotype], Mapping[str, float]]) -> dict[str, CostTable]:
+    """Return the tables of what `count` says of networks, as differences between those that differ in one edge.
+
+    They predict every network if its cost is a sum over its edges, which is not checked here. Counts that are whole
+    numbers make tables that are. Where architectures are paths, two of them never differ in one edge alone: an edge's
+    cost is then what it adds to the cheapest way to where it leads, so that costs are not negative and add up.
+
+    Args:
+        space: the space.
+        count: the costs of an architecture by resource; it may be asked for edges that have `none` where architectures
+            would not.
+
+    Raises:
+        UserError: if some edges of the space enter no node, so that no architecture says what is on them.
+    """
     for name, group in space.spec.items():
         if not group.nodes:
             raise UserError(f"costs of {space.name}: the edges of {name!r} enter no node; give its Group the nodes")
-    start = {
-        name: tuple(_kept(group, incoming, incoming[0][0]) for incoming in group.nodes)
-        for name, group in space.spec.items()
-    }
+    start = {name: _start(group) for name, group in space.spec.items()}
+    resources: list[str] = []
 
     @cache
-    def count(genotype: Genotype) -> np.ndarray:
-        return np.array(space.build(genotype, searched=True).workload((height, width, channels)), np.float64)
+    def counted(genotype: Genotype) -> np.ndarray:
+        found = count(genotype)
+        resources[:] = found
+        return np.array(list(found.values()), np.float64)
 
     rows = {}
     for name, group in space.spec.items():
-        rows[name] = np.zeros((group.edges, len(group.ops), len(Workload._fields)))
-        for edge, column in np.argwhere(offers(group)):
-            with_it, without = (
-                count(_genotype(space, {**start, name: _nodes(group, start[name], edge, op)}))
-                for op in (group.ops[column], None)
-            )
-            rows[name][edge, column] = with_it - without
+
+        def with_nodes(nodes: Nodes, name: str = name) -> np.ndarray:
+            return counted(_genotype(space, {**start, name: nodes}))
+
+        own_rows = path_rows if group.path else _edge_rows
+        rows[name] = own_rows(group, offers(group), with_nodes)
     some = top_edges(space, {name: np.zeros(values.shape[:2]) for name, values in rows.items()})  # type: ignore[misc]
+    total = counted(some)
     found = {}
-    for index, resource in enumerate(Workload._fields):
+    for index, resource in enumerate(resources):
         own = {name: values[..., index] for name, values in rows.items()}
-        found[resource] = CostTable(float(count(some)[index]) - cost(CostTable(0.0, own), space.spec, some), own)
+        found[resource] = CostTable(float(total[index]) - cost(CostTable(0.0, own), space.spec, some), own)
     return found
 
 
@@ -101,6 +129,23 @@ def can_be_kept(group: Group) -> np.ndarray:
     """Return `(edges, ops)` bool: which operations an edge may be left with."""
     named = np.array([op != NONE or group.keep is None for op in group.ops])
     return offers(group) & named
+
+
+def _start(group: Group) -> Nodes:
+    """Return the nodes from which others are to differ in one edge."""
+    if group.path:
+        return some_path(group, offers(group))
+    return tuple(_kept(group, incoming, incoming[0][0]) for incoming in group.nodes)
+
+
+def _edge_rows(group: Group, offered: np.ndarray, count: Callable[[Nodes], np.ndarray]) -> np.ndarray:
+    """Return `(edges, ops, resources)`: how much each operation on each edge adds to what is there without it."""
+    start = _start(group)
+    rows = np.zeros((*offered.shape, len(count(start))))
+    for edge, column in np.argwhere(offered):
+        with_it, without = (count(_nodes(group, start, edge, op)) for op in (group.ops[column], None))
+        rows[edge, column] = with_it - without
+    return rows
 
 
 def _genotype(space: SearchSpace, nodes: Mapping[str, Nodes]) -> Genotype:

@@ -45,21 +45,29 @@ def _count(jaxpr: core.Jaxpr) -> Fraction:
 def _equation(equation: Any) -> Fraction:
     name, params = equation.primitive.name, equation.params
     if name == "dot_general":
-        (contracted, _), _ = params["dimension_numbers"]
-        left = equation.invars[0].aval.shape
-        return Fraction(math.prod(equation.outvars[0].aval.shape) * math.prod(left[axis] for axis in contracted))
+        return Fraction(product(equation))
     if name == "conv_general_dilated":
-        return Fraction(_convolution(equation))
+        return Fraction(convolution(equation))
     if name == "cond":
         return max(_count(branch.jaxpr) for branch in params["branches"])
     turns = Fraction(params["length"] if name == "scan" else 1)
     if often := _HAPPENS.fullmatch(str(params.get("name", ""))):
         turns = Fraction(int(often[1]), int(often[2]))
-    return turns * sum((_count(inner) for inner in _inner(params)), start=Fraction(0))
+    return turns * sum((_count(each) for each in inner(params)), start=Fraction(0))
 
 
-def _convolution(equation: Any) -> int:
-    """Count the products of every output element's window, those with padding too, as the literature does."""
+def product(equation: Any) -> int:
+    """Return the multiply-adds of a `dot_general`."""
+    (contracted, _), _ = equation.params["dimension_numbers"]
+    left = equation.invars[0].aval.shape
+    return math.prod(equation.outvars[0].aval.shape) * math.prod(left[axis] for axis in contracted)
+
+
+def convolution(equation: Any) -> int:
+    """Return the multiply-adds of a `conv_general_dilated`.
+
+    The products of every output element's window count, those with padding too, as in the literature.
+    """
     params = equation.params
     numbers = params["dimension_numbers"]
     kernel, output = equation.invars[1].aval.shape, equation.outvars[0].aval.shape
@@ -68,7 +76,8 @@ def _convolution(equation: Any) -> int:
     return math.prod(output) * window // math.prod(params["lhs_dilation"])
 
 
-def _inner(params: dict[str, Any]) -> list[core.Jaxpr]:
+def inner(params: dict[str, Any]) -> list[core.Jaxpr]:
+    """Return the programs that an equation with these parameters calls."""
     found = []
     for value in params.values():
         for item in value if isinstance(value, tuple | list) else (value,):

@@ -9,7 +9,7 @@ from dnas.costs import cost, tables
 from dnas.genotype import Cell, Edge, Genotype
 from dnas.selection import random_genotype
 from dnas.types import Group, SearchSpace
-from search_spaces import darts, nasbench201, rdarts
+from search_spaces import darts, hypercuboid, nasbench201, rdarts
 
 SHAPE = (8, 12, 3)
 SMALL = {"classes": 3, "channels": 4, "cells": 3, "nodes": 2}
@@ -21,6 +21,7 @@ SPACES = {
     "rdarts, noise": rdarts.space(**SMALL, subset="S4"),
     "nasbench201": nasbench201.space(classes=3, channels=2, cells=2),
     "nasbench201 without none": nasbench201.space(classes=3, channels=2, cells=1, ops=nasbench201.OPS[1:4]),
+    "hypercuboid": hypercuboid.space(classes=3, channels=2, widths=3, layers=2, head_channels=8),
 }
 
 
@@ -41,6 +42,29 @@ def test_base_and_edges_add_up_to_the_whole_network(name: str) -> None:
         for group, rows in table.rows.items():
             assert rows.shape == (space.spec[group].edges, len(space.spec[group].ops))
             assert (rows >= 0).all()
+
+
+def test_settings_are_those_of_the_networks() -> None:
+    space = SPACES["darts"]
+    settings = {"channels": 6, "cells": 5, "auxiliary": True}
+    genotype = random_genotype(space, np.random.default_rng(0))
+    counted = space.build(genotype, **settings).workload(SHAPE)
+    found = tables(space, SHAPE, settings)
+    assert {resource: cost(table, space.spec, genotype) for resource, table in found.items()} == counted._asdict()
+    assert cost(found["macs"].scaled(0.5), space.spec, genotype) == counted.macs / 2
+
+
+def test_a_path_costs_what_its_edges_add_to_the_cheapest() -> None:
+    space = SPACES["hypercuboid"]
+    for table in tables(space, SHAPE).values():
+        (rows,) = table.rows.values()
+        (group,) = space.spec.values()
+        offered = np.array(group.allowed)
+        assert not rows[~offered].any()
+        # The cheapest path enters each of its states by an edge that adds nothing.
+        for incoming in group.nodes:
+            edges = [edge for edge, _ in incoming]
+            assert rows[edges][offered[edges]].min() == 0
 
 
 def test_known_entries() -> None:

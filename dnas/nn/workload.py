@@ -1,6 +1,7 @@
 """Counting a network's parameters and multiply-adds from shapes, without running it."""
 
 import math
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -22,19 +23,31 @@ def workload(module: nn.Module, shape: tuple[int, ...]) -> Workload:
     modules at a few sizes: each is traced once, whatever the number of networks.
     """
     example = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-    return _counted(module, _Call.of((example,), {"train": False})).workload
+    return _counted(module, Call.of((example,), {"train": False})).workload
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     """The arguments of a module, arrays as their shapes; it can be hashed."""
 
     leaves: tuple[Any, ...]
     tree: Any
 
+    @property
+    def shapes(self) -> list[jax.ShapeDtypeStruct]:
+        """The shapes of the arrays among the arguments."""
+        return [leaf for leaf in self.leaves if is_shape(leaf)]
+
+    def filled(self, arrays: Iterable[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments with these arrays in the places of their shapes."""
+        given = iter(arrays)
+        args, kwargs = self.tree.unflatten(next(given) if is_shape(leaf) else leaf for leaf in self.leaves)
+        return args, kwargs
+
     @staticmethod
-    def of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> "_Call":
+    def of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "Call":
+        """Return the call with these arguments."""
         leaves, tree = jax.tree.flatten((args, kwargs))
-        return _Call(tuple(_outline(leaf) for leaf in leaves), tree)
+        return Call(tuple(_outline(leaf) for leaf in leaves), tree)
 
 
 class _Count(NamedTuple):
@@ -48,12 +61,13 @@ def _outline(leaf: Any) -> Any:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if hasattr(leaf, "shape") else leaf
 
 
-def _is_shape(leaf: Any) -> bool:
+def is_shape(leaf: Any) -> bool:
+    """Return whether an argument of a `Call` stands for an array."""
     return isinstance(leaf, jax.ShapeDtypeStruct)
 
 
 @lru_cache(maxsize=2**14)
-def _counted(module: nn.Module, call: _Call) -> _Count:
+def _counted(module: nn.Module, call: Call) -> _Count:
     """Trace `module` alone; what its submodules cost and return is looked up."""
     params, macs, looking_up, called = 0, 0, False, set()
 
@@ -68,7 +82,7 @@ def _counted(module: nn.Module, call: _Call) -> _Count:
             macs += _layer(layer, args, output)
             return output
         looking_up = True
-        own = _counted(layer.clone(parent=None, name=None), _Call.of(args, kwargs))
+        own = _counted(layer.clone(parent=None, name=None), Call.of(args, kwargs))
         looking_up = False
         # A module that is called twice has its parameters once.
         params += 0 if layer.path in called else own.workload.params
@@ -77,12 +91,11 @@ def _counted(module: nn.Module, call: _Call) -> _Count:
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), own.output)
 
     def run(*arrays: Any) -> Any:
-        given = iter(arrays)
-        args, kwargs = call.tree.unflatten(next(given) if _is_shape(leaf) else leaf for leaf in call.leaves)
+        args, kwargs = call.filled(arrays)
         return module.init_with_output(jax.random.key(0), *args, **kwargs)
 
     with nn.intercept_methods(count):
-        output, variables = jax.eval_shape(run, *filter(_is_shape, call.leaves))
+        output, variables = jax.eval_shape(run, *call.shapes)
     params += sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables.get("params", {})))
     return _Count(Workload(params, macs), output)
 

@@ -1,0 +1,101 @@
+"""Traced programs of networks in evaluation mode, module by module.
+
+A network repeats a few modules at a few sizes. Each is traced once, alone; where another module calls it, its program
+stands as a single equation, whose primitive is `part`.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+from dnas.errors import UserError
+from dnas.nn.workload import Call
+from dnas.types import Network, Variables
+
+
+class Traced(NamedTuple):
+    """A module's program: of the arrays among its arguments, its parameters made within.
+
+    Attributes:
+        jaxpr: the program; calls of submodules are equations of the primitive `part`.
+        output: what it returns, as shapes.
+    """
+
+    jaxpr: core.ClosedJaxpr
+    output: Any
+
+
+part = core.Primitive("part")
+"""A call of a submodule: its parameter `traced` is the submodule's `Traced`."""
+part.multiple_results = True
+
+
+@part.def_abstract_eval
+def _avals(*_: Any, traced: Traced) -> list[Any]:
+    return [jax.core.ShapedArray(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(traced.output)]
+
+
+def traced(network: Network, shape: tuple[int, ...], batch_size: int = 1) -> Traced:
+    """Return the program of a network in evaluation mode.
+
+    Args:
+        network: made of a Flax module (`dnas.nn.functions.network`).
+        shape: (H, W, C) of an image.
+        batch_size: images that go through it at once.
+
+    Raises:
+        UserError: if no Flax module was called.
+    """
+    example = jax.ShapeDtypeStruct((batch_size, *shape), jnp.float32)
+    try:
+        with nn.intercept_methods(_catch):
+            # The module that is called is looked at, not run: it needs no variables.
+            jax.eval_shape(lambda x: network.apply(Variables({}, {}), x, train=False), example)
+    except _Called as called:
+        return _traced(called.module, called.call)
+    raise UserError(
+        "the network calls no Flax module, so that its kernels are not known: make it with "
+        "dnas.nn.functions.network, or choose a measured profile"
+    )
+
+
+class _Called(Exception):
+    """The first call of a module, which goes no further."""
+
+    def __init__(self, module: nn.Module, call: Call) -> None:
+        super().__init__()
+        self.module, self.call = module, call
+
+
+def _catch(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
+    if context.method_name == "__call__":
+        raise _Called(context.module.clone(parent=None, name=None), Call.of(args, kwargs))
+    return method(*args, **kwargs)
+
+
+@lru_cache(maxsize=2**14)
+def _traced(module: nn.Module, call: Call) -> Traced:
+    looking_up = False
+
+    def stand_in(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
+        nonlocal looking_up
+        # The interceptors of all modules that are being traced see a call.
+        if looking_up or context.method_name != "__call__" or not isinstance(context.module.parent, nn.Module):
+            return method(*args, **kwargs)
+        looking_up = True
+        own = _traced(context.module.clone(parent=None, name=None), Call.of(args, kwargs))
+        looking_up = False
+        arrays = [leaf for leaf in jax.tree.leaves((args, kwargs)) if hasattr(leaf, "shape")]
+        return jax.tree.unflatten(jax.tree.structure(own.output), part.bind(*arrays, traced=own))
+
+    def run(*arrays: Any) -> Any:
+        args, kwargs = call.filled(arrays)
+        return module.init_with_output(jax.random.key(0), *args, **kwargs)[0]
+
+    with nn.intercept_methods(stand_in):
+        jaxpr, output = jax.make_jaxpr(run, return_shape=True)(*call.shapes)
+    return Traced(jaxpr, output)
