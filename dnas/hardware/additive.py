@@ -7,7 +7,7 @@ import numpy as np
 
 from dnas.costs import CostTable, cost, differences
 from dnas.genotype import Genotype
-from dnas.hardware.fit import design, fit, predict, quality
+from dnas.hardware.fit import design, fit, predict, quality, unknowns
 from dnas.hardware.model import Quality
 from dnas.selection import random_genotype
 from dnas.types import SearchSpace
@@ -41,7 +41,7 @@ def additive(
     Args:
         space: the space.
         actual: the cost of an architecture, not negative.
-        networks: random networks of which a nearest table is made.
+        networks: random networks of which a nearest table is made, at least; twice as many as the table has unknowns.
         adds_up: `False` leaves out the differences, where it is known that they will not do.
 
     Raises:
@@ -53,7 +53,8 @@ def additive(
         drawn = [random_genotype(space, rng) for _ in range(CHECKED)]
         if all(np.isclose(cost(table, space.spec, one), actual(one), rtol=TOLERANCE, atol=0) for one in drawn):
             return Additive(table, None)
-    drawn = [random_genotype(space, rng) for _ in range(networks + max(networks // 2, 2))]
+    networks = max(networks, 2 * unknowns(space.spec))
+    drawn = [random_genotype(space, rng) for _ in range(networks + networks // 2)]
     features, costs = design(space.spec, drawn), np.array([actual(one) for one in drawn], np.float64)
     table = fit(space.spec, features[:networks], costs[:networks])
     return Additive(table, quality(costs[networks:], predict(space.spec, table, features[networks:])))
