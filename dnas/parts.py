@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 
 from dnas.genotype import Genotype
 from dnas.losses import accuracy
@@ -113,14 +114,14 @@ class Parts(NamedTuple):
         """Return the fields of a state that a step of `alpha` changes.
 
         Args:
-            grads: of the outer loss; what regularisers and the space's charge add comes here.
-            loss: the outer loss, which a charge may multiply.
+            grads: of the outer loss; what regularisers and the space's charge add comes here. A charge sees the loss
+                without regularisers.
+            loss: the outer loss of which these are the gradients; a charge may multiply it.
             state: before the step.
         """
         alpha, charge, charged = dict(state.alpha), self.space.charge, state.charge
-        costs = partial(self._costs, relaxation=state.relaxation)
         if charge is not None:
-            expected, back = jax.vjp(costs, alpha)
+            expected, back = jax.vjp(partial(self._costs, relaxation=state.relaxation), alpha)
             loss = loss.astype(expected.dtype)
             scale, slopes = jax.grad(charge.penalty.total, argnums=(0, 1))(loss, expected, charged)
             grads = jax.tree.map(lambda of_loss, of_costs: scale * of_loss + of_costs, dict(grads), back(slopes)[0])
@@ -128,10 +129,25 @@ class Parts(NamedTuple):
         if self.regularisers:
             grads = jax.tree.map(jnp.add, dict(grads), jax.grad(self._penalty)(alpha, state.relaxation))
         updates, opt = self.alpha_optimizer.update(dict(grads), state.alpha_opt, alpha)
-        moved: Alpha = optax.apply_updates(alpha, updates)
-        if charge is not None and charge.penalty.project is not None:
-            moved = charge.penalty.project(moved, costs)
-        return {"alpha": moved, "alpha_opt": opt, "charge": charged}
+        return {"alpha": optax.apply_updates(alpha, updates), "alpha_opt": opt, "charge": charged}
+
+    def advance(self, key: PRNGKey, before: SearchState, after: SearchState, moved: Array | None = None) -> SearchState:
+        """Return the state after a step whose relaxation has moved on; `alpha` is projected, where the charge does so.
+
+        Args:
+            key: with which the update's weights were drawn.
+            before: the state before the step.
+            after: the state with its new `alpha`.
+            moved: () bool, whether `alpha` moved and did not rest; `None`: it did.
+        """
+        alpha, relaxation = self.relaxation.advance(key, before.alpha, after.alpha, before.relaxation)
+        project = None if self.space.charge is None else self.space.charge.penalty.project
+        if project is not None:
+            # At last, so that it holds of what a search goes on with, whatever a relaxation does to alpha.
+            costs = partial(self._costs, relaxation=relaxation)
+            due = jnp.asarray(True) if moved is None else moved
+            alpha = lax.cond(due, lambda alpha: project(alpha, costs), lambda alpha: alpha, dict(alpha))
+        return after._replace(alpha=alpha, relaxation=relaxation)
 
     def _costs(self, alpha: Alpha, relaxation: Any) -> Array:
         assert self.space.charge is not None
@@ -151,13 +167,17 @@ class Parts(NamedTuple):
 
     def select(self, state: SearchState) -> Genotype:
         """Return the architecture that is kept of the present operation weights."""
-        weights = jax.device_get(self.weights(state))
-        chosen = self.selection(self.space, weights)
-        return chosen if self.space.charge is None else self.space.charge.keep(self.space, weights, chosen)
+        return keep(self.space, self.selection, jax.device_get(self.weights(state)))
 
     def search(self, init: Callable[..., SearchState], step: Callable[..., Any]) -> Search:
         """Return the search that starts and steps in this way."""
         return Search(self.space, init, step, self.weights, self.predict, self.select)
+
+
+def keep(space: SearchSpace, selection: Selection, weights: Weights) -> Genotype:
+    """Return the architecture that is selected of these weights, or the one that the space's charge keeps instead."""
+    chosen = selection(space, weights)
+    return chosen if space.charge is None else space.charge.keep(space, weights, chosen)
 
 
 def gathered(

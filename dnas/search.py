@@ -228,10 +228,10 @@ def _unless_resting(
 
 
 def _advance(plan: _Plan, key: PRNGKey, before: SearchState, after: SearchState, batch: Batch) -> SearchState:
-    alpha, relaxation = plan.parts.relaxation.advance(key, before.alpha, after.alpha, before.relaxation)
-    if plan.constraint is not None:
-        alpha = plan.constraint(alpha, before.step, batch.x.shape[1:])
-    return after._replace(alpha=alpha, relaxation=relaxation)
+    after = plan.parts.advance(key, before, after, plan.moves(before.step) if plan.rests else None)
+    if plan.constraint is None:
+        return after
+    return after._replace(alpha=plan.constraint(after.alpha, before.step, batch.x.shape[1:]))
 
 
 def _change(plan: _Plan, step: Array, key: PRNGKey) -> Change | None:

@@ -123,17 +123,12 @@ def _step(plan: _Plan, state: SearchState, batches: Batches) -> tuple[SearchStat
     turns, key_alpha = _turns(plan, state, batches)
     objective = parts.objective(state.relaxation)
     (w, y), seen = _move_weights(plan, objective, state, turns)
-    grads, stats = _alpha_gradient(objective, state.alpha, w, y, turns)
-    moved = parts.update_alpha(grads, plan.balance * seen.loss[0] + seen.loss[1], state)
-    alpha, relaxation = parts.relaxation.advance(key_alpha, state.alpha, moved["alpha"], state.relaxation)
-    after = state._replace(
+    grads, loss, stats = _alpha_gradient(objective, state.alpha, w, y, turns)
+    after = parts.advance(key_alpha, state, state._replace(**parts.update_alpha(grads, loss, state)))
+    after = after._replace(
         params=w.params,
         stats=jax.tree.map(lambda leaf: leaf[0], stats),
-        alpha=alpha,
         weight_opt=w.opt,
-        alpha_opt=moved["alpha_opt"],
-        charge=moved["charge"],
-        relaxation=relaxation,
         hypergradient=y._replace(stats=jax.tree.map(lambda leaf: leaf[1], stats)),
         step=state.step + 1,
     )
@@ -178,19 +173,19 @@ def _move_weights(
     return lax.scan(move, (w, state.hypergradient), turns)
 
 
-def _alpha_gradient(objective: Objective, alpha: Alpha, w: Lower, y: Lower, turns: _Turn) -> tuple[Alpha, Any]:
-    """Return the gradient of both losses for `alpha`, and the statistics that both copies have then, stacked."""
+def _alpha_gradient(objective: Objective, alpha: Alpha, w: Lower, y: Lower, turns: _Turn) -> tuple[Alpha, Array, Any]:
+    """Return the gradient of both losses for `alpha`, their sum, and the statistics of both copies then, stacked."""
 
-    def one(given: tuple[Lower, _Turn]) -> tuple[Alpha, Any]:
+    def one(given: tuple[Lower, _Turn]) -> tuple[Alpha, Array, Any]:
         copy, turn = given
 
         def shared(alpha: Alpha) -> tuple[Array, Evaluation]:
             loss, evaluation = objective(copy.params, alpha, copy.stats, turn.batch, turn.key_alpha)
             return turn.share.astype(loss.dtype) * loss, evaluation
 
-        grads, evaluation = jax.grad(shared, has_aux=True)(alpha)
-        return grads, evaluation.stats
+        (loss, evaluation), grads = jax.value_and_grad(shared, has_aux=True)(alpha)
+        return grads, loss, evaluation.stats
 
     copies = jax.tree.map(lambda *leaves: jnp.stack(leaves), w._replace(opt=()), y._replace(opt=()))
-    grads, stats = lax.map(one, (copies, turns))
-    return jax.tree.map(lambda leaf: leaf.sum(axis=0), dict(grads)), stats
+    grads, losses, stats = lax.map(one, (copies, turns))
+    return jax.tree.map(lambda leaf: leaf.sum(axis=0), dict(grads)), losses.sum(), stats

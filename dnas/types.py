@@ -122,16 +122,17 @@ class Penalty(NamedTuple):
 
     Attributes:
         init: `() -> state`, such as the multipliers of an augmented Lagrangian.
-        total: `(loss, costs, state) -> ()`, minimised instead of `loss`; differentiable with respect to both.
+        total: `(loss, costs, state) -> ()`, minimised instead of `loss`, which is without regularisers; differentiable
+            with respect to both.
         advance: `(costs, state) -> state`, once for each step of `alpha`, with the costs before it.
-        project: `(alpha, costs) -> alpha`, applied to `alpha` after each of its steps, where `costs` is
-            `(alpha) -> (L,)`; `None` leaves `alpha` as it is.
+        project: `(alpha, costs) -> alpha`, applied to `alpha` after each of its steps, once the relaxation has moved
+            on, where `costs` is `(alpha) -> (L,)`; `None` leaves `alpha` as it is.
     """
 
     init: Callable[[], Any]
     total: Callable[[Array, Array, Any], Array]
     advance: Callable[[Array, Any], Any]
-    project: "Callable[[Alpha, Callable[[Alpha], Array]], Alpha] | None" = None
+    project: Callable[[Alpha, Callable[[Alpha], Array]], Alpha] | None = None
 
 
 class Charge(NamedTuple):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from dnas.costs import CostTable, can_be_kept
+from dnas.regularisers.resources import expected_cost
 from dnas.types import Array, Group, Spec, Weights
 
 TINY = 1e-12
@@ -15,8 +16,7 @@ def mixed(table: CostTable, weights: Weights) -> Array:
     This is the expectation of ProxylessNAS and FBNet (arXiv:1812.00332, 1812.03443). Where edges compete, the derived
     network costs less, since most edges are not kept.
     """
-    rows = (jnp.sum(weights[name] * jnp.asarray(costs, jnp.float32)) for name, costs in table.rows.items())
-    return sum(rows, start=jnp.asarray(table.base, jnp.float32))
+    return table.base + expected_cost(weights, table.rows)
 
 
 def kept(table: CostTable, spec: Spec, weights: Weights) -> Array:

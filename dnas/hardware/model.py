@@ -21,7 +21,7 @@ UNITS: Mapping[str, Mapping[str, float]] = {
     "energy": {"uJ": 1e-3, "mJ": 1.0, "J": 1e3},
     "params": {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9},
     "macs": {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9},
-    "memory": {"": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30},
+    "memory": {"": 1.0, "B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30},
 }
 """The metrics, and the units in which a user may give them, relative to the one in which tables are: latency in ms,
 energy in mJ, parameters and multiply-adds as numbers, memory in bytes."""

@@ -129,5 +129,11 @@ def _grown(state: SearchState, fresh: SearchState, space: SearchSpace, key: PRNG
         for name, rows in state.alpha.items()
     }
     return fresh._replace(
-        params=params, stats=stats, weight_opt=weight_opt, alpha=alpha, alpha_opt=state.alpha_opt, step=state.step
+        params=params,
+        stats=stats,
+        weight_opt=weight_opt,
+        alpha=alpha,
+        alpha_opt=state.alpha_opt,
+        charge=state.charge,
+        step=state.step,
     )

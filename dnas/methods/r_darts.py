@@ -15,6 +15,7 @@ from dnas.genotype import Genotype
 from dnas.hypergradients.first_order import first_order
 from dnas.hypergradients.unrolled import unrolled
 from dnas.optimizers import clipped_sgd, cosine_by_epoch, l2_adam
+from dnas.parts import keep
 from dnas.relaxations.softmax import softmax
 from dnas.search import compose
 from dnas.selection.top_edges import top_edges
@@ -175,6 +176,6 @@ def _stopping(search: Search, measuring: Measuring, rule: dict[str, Any]) -> Sea
         if epoch is None:
             return search.select(state)
         rows = {name: weights[epoch // measuring.every] for name, weights in state.memory.weights.items()}
-        return top_edges(search.space, jax.device_get(rows))
+        return keep(search.space, top_edges, jax.device_get(rows))
 
     return search._replace(select=select, course=search.course._replace(done=lambda state: stop(state) is not None))

@@ -34,11 +34,12 @@ def top_edges(space: SearchSpace, weights: Weights) -> Genotype:
             raise ValueError(f"weights of {name!r}: expected finite numbers")
         if group.allowed is not None:
             rows = np.where(group.allowed, rows, -np.inf)
-        cells.append((name, _cell(group, rows)))
+        cells.append((name, strongest_cell(group, rows)))
     return Genotype(space.name, tuple(cells))
 
 
-def _cell(group: Group, rows: np.ndarray) -> Cell:
+def strongest_cell(group: Group, rows: np.ndarray) -> Cell:
+    """Return the cell that `top_edges` keeps of weights `(edges, ops)`, which are -inf for what may not be kept."""
     columns = [column for column, op in enumerate(group.ops) if op != NONE or group.keep is None]
     best = [columns[int(np.argmax(row[columns]))] for row in rows]
     strength = [float(row[column]) for row, column in zip(rows, best, strict=True)]

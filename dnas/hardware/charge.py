@@ -1,0 +1,144 @@
+"""A search space whose searches pay for what architectures cost, and keep one that is within the limits."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dnas.costs import CostTable
+from dnas.errors import UserError, unknown
+from dnas.genotype import Genotype
+from dnas.hardware.expected import chances, mixed
+from dnas.hardware.limits import Limit, amount
+from dnas.hardware.model import CostModel
+from dnas.selection.within import SLACK, affordable, extremes, within
+from dnas.types import Array, Charge, Penalty, SearchSpace, Weights
+
+EXPECTED = ("kept", "mixed")
+
+
+def charged(
+    space: SearchSpace,
+    models: Sequence[CostModel],
+    limits: Sequence[Limit],
+    penalty: Penalty,
+    *,
+    expected: str = "kept",
+    confidence: float = 0.95,
+) -> SearchSpace:
+    """Return the space with a charge: every search on it, and on what it is rebuilt as, is held to the limits.
+
+    The outer level minimises the penalty of the expected costs, and the architecture that is kept is the selected one
+    if it is within all limits, else the best that is (`dnas.selection.within`); on a space that a search has narrowed,
+    from which the limits cannot be kept any more, the best of the whole space.
+
+    Predictions count as raised by each model's margin (`CostModel.margin`), so that the true cost of what is kept is
+    within the limit with the given confidence. An operation that a device cannot run is never kept; in the expected
+    costs it counts as the dearest on its edge.
+
+    Args:
+        space: the space.
+        models: cost models of networks of the space.
+        limits: greatest affordable costs, as `read_limits` gives them for these models.
+        penalty: a member of `dnas.objectives`, made with the values of the same limits in the same order.
+        expected: what costs are expected of: `kept`, the networks that would be derived now, or `mixed`, the mixture
+            (`dnas.hardware.expected`).
+        confidence: share of networks whose true cost a raised prediction covers; 0 takes predictions as they are.
+
+    Raises:
+        UserError: if no architecture of the space is within a limit, or within all of them together; for models of
+            another space, or settings out of their range.
+    """
+    if expected not in EXPECTED:
+        raise unknown("expectation of costs", expected, EXPECTED)
+    if not 0 <= confidence < 1:
+        raise UserError(f"confidence is {confidence:g}: choose a share of networks from 0 to less than 1")
+    held = _held(space, models, limits, confidence)
+    jax.eval_shape(penalty.total, jnp.zeros(()), jnp.ones(len(limits)), penalty.init())
+    filled = [_filled(table) for table in held.tables]
+
+    def costs(weights: Weights) -> Array:
+        counted = chances(space.spec, weights) if expected == "kept" else weights
+        return jnp.stack([mixed(table, counted) for table in filled])
+
+    def keep(own: SearchSpace, weights: Weights, genotype: Genotype) -> Genotype:
+        if affordable(genotype, space.spec, *held):
+            return genotype
+        found = within(own, weights, *held) or within(own._replace(spec=space.spec), weights, *held)
+        assert found is not None, "limits that can be kept were checked"
+        return found
+
+    def rebuild(**changes: Any) -> SearchSpace:
+        other = space.rebuild(**changes)
+        return charged(other, models, limits, penalty, expected=expected, confidence=confidence)
+
+    return space._replace(charge=Charge(costs, penalty, keep), rebuild=rebuild)
+
+
+class _Held(NamedTuple):
+    """What a search is held to.
+
+    Attributes:
+        tables: costs for each limit, raised by their model's margin.
+        values: the limits.
+    """
+
+    tables: tuple[CostTable, ...]
+    values: tuple[float, ...]
+
+
+def _held(space: SearchSpace, models: Sequence[CostModel], limits: Sequence[Limit], confidence: float) -> _Held:
+    """Return the raised tables and limits, of which it is known that some architecture keeps them."""
+    if not limits:
+        raise UserError("no limit is given: write one, such as latency=12ms, or search without hardware")
+    tables = []
+    for limit in limits:
+        model = models[limit.model].fitting(space.name, space.spec)
+        margin = model.margin(confidence)
+        table = CostTable(
+            (1 + margin) * model.table.base, {name: (1 + margin) * rows for name, rows in model.table.rows.items()}
+        )
+        _check_reachable(space, model, table, limit, margin, confidence)
+        tables.append(table)
+    held = _Held(tuple(tables), tuple(limit.value for limit in limits))
+    even = {name: np.zeros((group.edges, len(group.ops)), np.float32) for name, group in space.spec.items()}
+    if within(space, even, *held) is None:  # type: ignore[arg-type]
+        asked = ", ".join(
+            f"{limit.title} of at most {amount(limit.value, models[limit.model].metric)}" for limit in limits
+        )
+        raise UserError(
+            f"{asked}: networks of {space.name} can keep each of these limits, but none keeps all of them; raise one"
+        )
+    return held
+
+
+def _check_reachable(
+    space: SearchSpace, model: CostModel, table: CostTable, limit: Limit, margin: float, confidence: float
+) -> None:
+    ends = extremes(space, table)
+    if ends is None:
+        raise UserError(
+            f"{limit.title}: {model.name} can run no network of {space.name}; choose another device, or other space.ops"
+        )
+    if ends[0] <= limit.value * (1 + SLACK):
+        return
+    least, most = (amount(end, model.metric) for end in ends)
+    raised = f", of which {100 * margin:.3g} % is the margin for {100 * confidence:g} % confidence" if margin else ""
+    raise UserError(
+        f"{limit.title} of at most {amount(limit.value, model.metric)}: networks of {space.name} are predicted to need "
+        f"from {least} to {most}{raised}; choose a limit in this range"
+        + (", or a lower confidence" if margin > 0 else "")
+    )
+
+
+def _filled(table: CostTable) -> CostTable:
+    """Return the table in which what cannot be run costs as much as the dearest on its edge, or of its group."""
+    rows = {}
+    for name, own in table.rows.items():
+        known = np.where(np.isfinite(own), own, -np.inf)
+        dearest = known.max(axis=-1, keepdims=True)
+        dearest = np.where(np.isfinite(dearest), dearest, max(known.max(), 0.0))
+        rows[name] = np.where(np.isfinite(own), own, dearest)
+    return CostTable(table.base, rows)
