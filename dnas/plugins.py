@@ -16,6 +16,7 @@ from dnas.errors import UserError, reason, unknown
 SPACES = "dnas.search_spaces"
 METHODS = "dnas.methods"
 BENCHMARKS = "dnas.benchmarks"
+OBJECTIVES = "dnas.objectives"
 
 
 def loaded(kind: str, name: str) -> Any:
@@ -69,7 +70,7 @@ def find(group: str, kind: str, name: str) -> ModuleType:
     """Import the module that `group` offers under `name`.
 
     Args:
-        group: `SPACES`, `METHODS` or `BENCHMARKS`.
+        group: `SPACES`, `METHODS`, `BENCHMARKS` or `OBJECTIVES`.
         kind: what to call it in an error.
         name: its name.
 

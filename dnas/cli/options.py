@@ -95,6 +95,30 @@ def run_options(command: Command) -> Command:
     return command
 
 
+def hardware_options(command: Command) -> Command:
+    """Add the options about what architectures cost."""
+    for option in reversed(
+        [
+            click.option(
+                "--hardware",
+                multiple=True,
+                metavar="NAME|FILE",
+                help="Device whose cost is predicted: a shipped profile, a known machine or a file of `dnas profile`.",
+            ),
+            click.option(
+                "--limit",
+                "limits",
+                multiple=True,
+                metavar="COST=VALUE",
+                help="Greatest cost of the found network: latency=12ms, energy=5mJ, params=1M, macs=50M, memory=2MB.",
+            ),
+            click.option("--objective", help="How limits enter the search.  [default: augmented_lagrangian]"),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
 def refuse_with_resume(resume: Path, given: dict[str, Any]) -> None:
     """Raise `UserError` if options were given that a resumed run has already fixed."""
     named = [

@@ -5,18 +5,22 @@ from typing import Any
 
 import click
 
-from dnas.cli.options import Where, default_directory, refuse_with_resume, run_options
+from dnas.cli.options import Where, default_directory, hardware_options, refuse_with_resume, run_options
 
 
 @click.command()
 @click.option("--space", help="Search space.  [default: darts]")
 @click.option("--method", help="Search method.  [default: darts]")
 @click.option("--baseline", type=int, help="Random architectures to train for comparison.  [default: the preset's]")
+@hardware_options
 @run_options
 def search(
     space: str | None,
     method: str | None,
     baseline: int | None,
+    hardware: tuple[str, ...],
+    limits: tuple[str, ...],
+    objective: str | None,
     preset: str | None,
     data: str | None,
     data_dir: str | None,
@@ -34,6 +38,7 @@ def search(
       dnas search
       dnas search --preset small --data-dir ~/data
       dnas search --data npz:mine.npz --set search.epochs=30 --set space.channels=16
+      dnas search --space nasbench201 --hardware raspi4 --limit latency=12ms --limit params=1M
       dnas search --devices all
       dnas search --resume runs/darts-digits-20260101-120000
     """
@@ -42,6 +47,7 @@ def search(
 
     if resume:
         given: dict[str, Any] = {"space": space, "method": method, "baseline": baseline, "preset": preset, "data": data}
+        given |= {"hardware": hardware, "limit": limits, "objective": objective}
         refuse_with_resume(
             resume, {**given, "seed": seed, "set": assignments, "run_dir": run_dir, "overwrite": overwrite}
         )
@@ -56,6 +62,9 @@ def search(
         seed=seed or 0,
         baseline=baseline,
         assignments=assignments,
+        hardware=hardware,
+        limits=limits,
+        objective=objective,
     )
     path = run_dir or default_directory(request.method, request.data)
     execute(request, path, data_dir, Where(**where), overwrite=overwrite)

@@ -8,8 +8,9 @@ from rich.table import Table
 @click.command(name="settings")
 @click.option("--space", default="darts", show_default=True, help="Search space.")
 @click.option("--method", default="darts", show_default=True, help="Search method.")
+@click.option("--objective", help="Objective of a search with limits, whose settings are listed too.")
 @click.argument("words", nargs=-1)
-def list_settings(space: str, method: str, words: tuple[str, ...]) -> None:
+def list_settings(space: str, method: str, objective: str | None, words: tuple[str, ...]) -> None:
     """List every setting with its type, its published default and its value in each preset; WORDS filter by name.
 
     \b
@@ -27,7 +28,7 @@ def list_settings(space: str, method: str, words: tuple[str, ...]) -> None:
     table = Table(caption="where a preset says nothing, the default holds")
     for column in ("setting", "type", "default", *presets, "meaning"):
         table.add_column(column, no_wrap=column == "setting", overflow="fold")
-    for name, setting in sorted(config.setting_table(module, config.method_of(method)).items()):
+    for name, setting in sorted(config.setting_table(module, config.method_of(method), objective).items()):
         if all(word in name for word in words):
             own = [_text(chosen[name]) if name in chosen else "" for chosen in presets.values()]
             table.add_row(name, kind_name(setting.kind), _text(setting.default), *own, setting.help)

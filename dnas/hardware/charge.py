@@ -1,6 +1,6 @@
 """A search space whose searches pay for what architectures cost, and keep one that is within the limits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -64,7 +64,7 @@ def charged(
         return jnp.stack([mixed(table, counted) for table in filled])
 
     def keep(own: SearchSpace, weights: Weights, genotype: Genotype) -> Genotype:
-        if affordable(genotype, space.spec, *held):
+        if affordable(genotype, space.spec, held.tables, held.values) and held.runs(genotype):
             return genotype
         found = within(own, weights, *held) or within(own._replace(spec=space.spec), weights, *held)
         assert found is not None, "limits that can be kept were checked"
@@ -83,26 +83,32 @@ class _Held(NamedTuple):
     Attributes:
         tables: costs for each limit, raised by their model's margin.
         values: the limits.
+        runs: whether all the devices can run an architecture.
     """
 
     tables: tuple[CostTable, ...]
     values: tuple[float, ...]
+    runs: Callable[[Genotype], bool]
 
 
 def _held(space: SearchSpace, models: Sequence[CostModel], limits: Sequence[Limit], confidence: float) -> _Held:
     """Return the raised tables and limits, of which it is known that some architecture keeps them."""
     if not limits:
         raise UserError("no limit is given: write one, such as latency=12ms, or search without hardware")
+    fitted = [models[limit.model].fitting(space.name, space.spec) for limit in limits]
     tables = []
-    for limit in limits:
-        model = models[limit.model].fitting(space.name, space.spec)
+    for limit, model in zip(limits, fitted, strict=True):
         margin = model.margin(confidence)
         table = CostTable(
             (1 + margin) * model.table.base, {name: (1 + margin) * rows for name, rows in model.table.rows.items()}
         )
         _check_reachable(space, model, table, limit, margin, confidence)
         tables.append(table)
-    held = _Held(tuple(tables), tuple(limit.value for limit in limits))
+
+    def runs(genotype: Genotype) -> bool:
+        return not any(np.isnan(model.predict(space.spec, genotype)) for model in fitted)
+
+    held = _Held(tuple(tables), tuple(limit.value for limit in limits), runs)
     even = {name: np.zeros((group.edges, len(group.ops)), np.float32) for name, group in space.spec.items()}
     if within(space, even, *held) is None:  # type: ignore[arg-type]
         asked = ", ".join(

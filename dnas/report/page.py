@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from dnas.hardware.limits import amount
 from dnas.report import parts, sections
 from dnas.report.checks import Check, check
+from dnas.report.costs import costs
 from dnas.report.run import Run, Scored
 from dnas.report.theme import STYLE
 from dnas.report.verdict import judge, standard_error, wilson
@@ -23,6 +25,7 @@ def page(run: Run, drawings: Mapping[str, str]) -> str:
         _tiles(run),
         sections.cells(run, drawings),
         _comparison(run),
+        costs(run.costs, run.cost_notes),
         *((sections.weights(run, run.search), sections.entropy(run.search)) if run.search else ()),
         sections.curves(run),
         _checks(checks),
@@ -79,6 +82,10 @@ def _tiles(run: Run) -> str:
         tiles.append(parts.tile("Parameters", count(found.params), "trained weights"))
     if found is not None and found.macs is not None:
         tiles.append(parts.tile("Multiply-adds", count(found.macs), "for one image"))
+    for cost in run.costs:
+        if cost.predicted is not None:
+            limit = f"limit {amount(cost.limit, cost.metric)}" if cost.limit is not None else "predicted"
+            tiles.append(parts.tile(cost.title, amount(cost.predicted, cost.metric), limit))
     times = [("Search time", run.search.summary, "seconds")] if run.search else []
     for label, numbers, name in [*times, ("Retraining time", run.retrain, "train_seconds")]:
         compiling = numbers.get("compile_seconds")

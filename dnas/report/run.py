@@ -12,6 +12,7 @@ import numpy as np
 
 from dnas.errors import UserError
 from dnas.genotype import Genotype, load
+from dnas.report.costs import Cost, read_costs
 from dnas.report.fields import Fields, read_lines, read_object
 
 SERIES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy", "test_accuracy")
@@ -81,6 +82,8 @@ class Run:
         retrain: numbers about retraining ("train_seconds", "compile_seconds", "epochs").
         search: the search; `None` where a given genotype was trained.
         known: what a table says of the architecture (`true_accuracy`, `rank`); empty without one.
+        costs: what it costs on the devices that were named.
+        cost_notes: how far those costs may be trusted, in sentences without a full stop.
     """
 
     name: str
@@ -93,6 +96,8 @@ class Run:
     retrain: Mapping[str, float | None]
     search: SearchRecord | None
     known: Mapping[str, float]
+    costs: tuple[Cost, ...] = ()
+    cost_notes: tuple[str, ...] = ()
 
 
 def read_run(path: Path) -> Run:
@@ -130,6 +135,8 @@ def read_run(path: Path) -> Run:
         retrain=retrain,
         search=_search(result, _phase(rows, "search")) if searched else None,
         known=_known(result),
+        costs=read_costs(result, _phase(rows, "search")),
+        cost_notes=tuple(str(note) for note in result.items("cost_notes")),
     )
 
 

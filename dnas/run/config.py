@@ -9,12 +9,15 @@ from typing import Any
 from dnas import plugins
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
+from dnas.hardware.charge import charged
 from dnas.run import settings
 from dnas.run.retrain import TrainSettings, check_numbers
 from dnas.run.searching import SearchSettings
 
 SCHEMA = "dnas.config/1"
 SEARCH, TRAIN = "search", "train"
+OBJECTIVE = "augmented_lagrangian"
+"""How limits enter a search by default."""
 _GIVEN = ("genotype", "classes")
 
 
@@ -32,6 +35,9 @@ class Config:
         baseline: random architectures to train for comparison.
         values: every setting by dotted name.
         genotype: the architecture to train, for `train`.
+        hardware: devices whose cost is looked at: names of profiles or of published machines, or files.
+        limits: what may be spent, such as `latency=12ms`, as the user wrote it.
+        objective: how limits enter the search; of no effect without any.
     """
 
     kind: str
@@ -43,6 +49,9 @@ class Config:
     baseline: int
     values: Mapping[str, Any]
     genotype: Genotype | None = None
+    hardware: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    objective: str = OBJECTIVE
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -59,13 +68,18 @@ class Config:
         try:
             if value["schema"] != SCHEMA:
                 raise UserError(f"config.json: expected schema {SCHEMA!r}, got {value['schema']!r}")
-            table = setting_table(plugins.find(plugins.SPACES, "space", value["space"]), method_of(value["method"]))
+            space = plugins.find(plugins.SPACES, "space", value["space"])
+            limits, objective = tuple(value.get("limits", ())), value.get("objective", OBJECTIVE)
+            table = setting_table(space, method_of(value["method"]), objective if limits else None)
             genotype = Genotype.from_json(value["genotype"]) if value["genotype"] else None
             names = ("kind", "space", "method", "data", "preset", "seed", "baseline")
             return Config(
                 **{name: value[name] for name in names},
                 values=settings.resolve(table, value["settings"]),
                 genotype=genotype,
+                hardware=tuple(value.get("hardware", ())),
+                limits=limits,
+                objective=objective,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
@@ -94,9 +108,25 @@ def _arguments(function: Any) -> set[str]:
         return set()
 
 
-def setting_table(space: ModuleType, method: Any) -> dict[str, settings.Setting]:
-    """Return every setting of a run on `space` with `method`."""
+def objective_of(name: str) -> Any:
+    """Return the objective's factory: the function of its module's name, or of `package.module:function`."""
+    if ":" in name:
+        return plugins.loaded("objective", name)
+    return getattr(plugins.find(plugins.OBJECTIVES, "objective", name), name)
+
+
+def setting_table(space: ModuleType, method: Any, objective: str | None = None) -> dict[str, settings.Setting]:
+    """Return every setting of a run on `space` with `method`, and with limits that enter it by `objective`."""
+    limited = (
+        {
+            **settings.from_signature("hardware", charged),
+            **settings.from_signature("objective", objective_of(objective)),
+        }
+        if objective
+        else {}
+    )
     return {
+        **limited,
         **settings.from_signature("space", space.space),
         **settings.from_signature("search", SearchSettings),
         **settings.from_signature("search", method),
@@ -116,6 +146,9 @@ def make(
     baseline: int | None,
     assignments: tuple[str, ...],
     genotype: Genotype | None = None,
+    hardware: tuple[str, ...] = (),
+    limits: tuple[str, ...] = (),
+    objective: str | None = None,
 ) -> Config:
     """Put a request together from what the user gave and a preset.
 
@@ -123,7 +156,9 @@ def make(
         UserError: for an unknown name, or a value of the wrong type or outside its range.
     """
     module = plugins.find(plugins.SPACES, "space", space)
-    table = setting_table(module, method_of(method))
+    if objective and not limits:
+        raise UserError(f"--objective {objective} is how a limit enters the search, but there is no --limit: give one")
+    table = setting_table(module, method_of(method), (objective or OBJECTIVE) if limits else None)
     if preset not in module.PRESETS:
         raise unknown("preset", preset, module.PRESETS)
     chosen = dict(module.PRESETS[preset])
@@ -135,7 +170,7 @@ def make(
     # A method need not have what a preset says of others.
     fitting = {name: value for name, value in chosen.items() if name in table or not name.startswith("search.")}
     values = settings.resolve(table, fitting, given)
-    for prefix in ("space", "search", "retrain"):
+    for prefix in ("space", "search", "retrain", "objective", "hardware"):
         check_numbers(prefix, settings.group(values, prefix))
     alone = not values["retrain.epochs"]
     if alone and (kind == TRAIN or baseline):
@@ -146,4 +181,17 @@ def make(
         raise UserError(f"--baseline: expected 0 or more, got {count}")
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed: expected a number from 0 to {2**32 - 1}, got {seed}")
-    return Config(kind, space, method, data or default_data, preset, seed, count, values, genotype)
+    return Config(
+        kind,
+        space,
+        method,
+        data or default_data,
+        preset,
+        seed,
+        count,
+        values,
+        genotype,
+        hardware,
+        limits,
+        objective or OBJECTIVE,
+    )

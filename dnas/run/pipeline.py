@@ -1,6 +1,6 @@
 """Search, discretise, retrain, compare, report: the whole of a run, resumable at every point."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from dnas.devices import ONE, Devices, Wanted, choose, processes
 from dnas.errors import UserError
 from dnas.genotype import Genotype
 from dnas.run import retrain, searching, settings
+from dnas.run.budget import Budget, budget, limited, random_within, told
 from dnas.run.config import SEARCH, Config, method_of
 from dnas.run.console import Screen
 from dnas.run.directory import CONFIG, GENOTYPE, PROGRESS, RESULT, RunDirectory
@@ -28,8 +29,10 @@ from dnas.run.phase import Diverged, Finished, Lane
 from dnas.run.retrain import Retraining, TrainSettings
 from dnas.run.searching import Searching, SearchSettings, Watch
 from dnas.selection import random_genotype
-from dnas.types import Course, Network, SearchSpace, SearchState
+from dnas.types import Course, Network, SearchSpace, SearchState, Weights
 
+Known = Callable[[Genotype], dict[str, Any]]
+"""What is known of an architecture, by name."""
 RESULT_SCHEMA = "dnas.result/1"
 
 
@@ -45,6 +48,7 @@ class Plan(NamedTuple):
         key: of everything random.
         watch: says what is known of an architecture, where something is.
         devices: where it runs.
+        budget: what its architectures cost, and may cost.
     """
 
     config: Config
@@ -53,8 +57,9 @@ class Plan(NamedTuple):
     space: SearchSpace
     search: Searching | None
     key: jax.Array
-    watch: Watch | None = None
+    watch: Known | None = None
     devices: Devices = ONE
+    budget: Budget = Budget()
 
 
 def plan(
@@ -62,7 +67,7 @@ def plan(
     data_dir: str | None,
     *,
     like: Plan | None = None,
-    watch: Watch | None = None,
+    watch: Known | None = None,
     devices: Wanted = None,
 ) -> Plan:
     """Load the data and build the space, refusing what cannot work.
@@ -85,6 +90,8 @@ def plan(
     module = plugins.find(plugins.SPACES, "space", config.space)
     space = module.space(classes=len(dataset.classes), **settings.group(config.values, "space"))
     space.check(dataset.image_shape)
+    own_budget = budget(config, space, dataset.image_shape, len(dataset.classes), module.build)
+    space = limited(config, space, own_budget)
     key = jax.random.key(config.seed)
     search = None
     train_settings = _train_settings(config)
@@ -102,13 +109,25 @@ def plan(
             images,
             SearchSettings(**settings.group(config.values, "search", SearchSettings)),
             jax.random.fold_in(key, 0),
-            watch,
+            _watched(space, own_budget, watch),
             placed,
         )
     if train_settings.epochs:
         placed.check("retrain.batch_size", train_settings.batch_size)
         _check_training(config, space, dataset, train_settings)
-    return Plan(config, dataset, images, space, search, key, watch, placed)
+    return Plan(config, dataset, images, space, search, key, watch, placed, own_budget)
+
+
+def _watched(space: SearchSpace, own: Budget, watch: Known | None) -> Watch | None:
+    """Return what goes into the metrics of each epoch: what is known of an architecture, and what it costs."""
+    if watch is None and not own.models:
+        return None
+
+    def told_of(genotype: Genotype, weights: Weights) -> dict[str, Any]:
+        costs = {"costs": own.costs(space, genotype, weights)} if own.models else {}
+        return {**(watch(genotype) if watch else {}), **costs}
+
+    return told_of
 
 
 def _check_training(config: Config, space: SearchSpace, dataset: Dataset, train_settings: TrainSettings) -> None:
@@ -147,6 +166,7 @@ def start(plan: Plan, path: Path, overwrite: bool, command: str) -> RunDirectory
                 "shape": list(dataset.image_shape),
                 "fingerprint": fingerprint(dataset),
             },
+            "costs": plan.budget.to_json(),
             "devices": {"count": plan.devices.count, "processes": jax.process_count()},
             "environment": describe(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -165,7 +185,7 @@ def reopen(
     screen: Screen,
     *,
     like: Plan | None = None,
-    watch: Watch | None = None,
+    watch: Known | None = None,
     devices: Wanted = None,
 ) -> tuple[RunDirectory, Plan]:
     """Open a run to continue it; arguments as for `plan`, where `None` keeps the run's number of devices if it can.
@@ -193,6 +213,11 @@ def reopen(
                 f"the data set {config.data!r} differs from the one that {str(path)!r} began with: give the same "
                 f"data, or start a new run"
             )
+        if planned.budget.to_json() != written.get("costs", []):
+            raise UserError(
+                f"a profile of {', '.join(config.hardware) or 'the limits'} differs from the one that {str(path)!r} "
+                f"began with: give the same file, or start a new run"
+            )
         return planned
 
     planned = processes.all_do(plan_again)
@@ -213,6 +238,8 @@ def execute(run: RunDirectory, plan: Plan, screen: Screen, stop: Stop) -> dict[s
         Diverged: if a loss became NaN or infinite.
         UserError: if files cannot be written.
     """
+    for note in plan.budget.notes:
+        screen.warn(note)
     progress = run.read(PROGRESS) if run.has(PROGRESS) else {}
     result: dict[str, Any] = {
         "schema": RESULT_SCHEMA,
@@ -236,6 +263,10 @@ def execute(run: RunDirectory, plan: Plan, screen: Screen, stop: Stop) -> dict[s
     result |= {"genotype": found.to_json(), "search": progress.get("search")}
     if plan.watch:
         result["known"] = plan.watch(found)
+    if plan.budget.models:
+        result |= {"costs": plan.budget.costs(plan.space, found), "cost_notes": list(plan.budget.notes)}
+        for entry in result["costs"]:
+            screen.say(told(entry))
     alone = not _train_settings(plan.config).epochs
     result["retrain"] = None if alone else _trained(run, plan, progress, "retrain", found, screen, stop)
     result["baseline"] = [
@@ -325,7 +356,7 @@ def _rivals(plan: Plan, found: Genotype) -> list[Genotype]:
     for _ in range(1000):
         if len(rivals) == plan.config.baseline:
             return rivals
-        genotype = random_genotype(plan.space, rng)
+        genotype = random_within(plan.space, rng, plan.budget)
         if genotype not in (found, *rivals):
             rivals.append(genotype)
     raise UserError(

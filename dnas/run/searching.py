@@ -1,6 +1,6 @@
 """The search phase: its settings, and how a method and a data set become a phase of a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,14 +14,16 @@ from dnas.data.sampling import split, steps_per_epoch
 from dnas.devices import ONE, Devices
 from dnas.errors import UserError
 from dnas.genotype import Genotype
+from dnas.hardware.limits import amount
 from dnas.run.examination import Shown, examination
 from dnas.run.loop import run_once
 from dnas.run.phase import Finished, Phase
 from dnas.run.retrain import choose, chunk_length
-from dnas.types import Array, Between, PRNGKey, Search, SearchState
+from dnas.types import Array, Between, PRNGKey, Search, SearchState, Weights
 
-Watch = Callable[[Genotype], dict[str, Any]]
-"""What is known of an architecture that a search selects on its way, by name: some of `KNOWN`."""
+Watch = Callable[[Genotype, Weights], dict[str, Any]]
+"""What is known of an architecture that a search selects on its way, and of the operation weights of which it was
+selected, by name: some of `KNOWN`, and `costs`."""
 KNOWN = ("true_accuracy", "rank", "skips")
 """True test accuracy (a share), rank in the space (1 is best), number of skip connections."""
 
@@ -211,14 +213,23 @@ def _record(search: Search, state: SearchState, watch: Watch | None) -> dict[str
         "entropy": {name: entropy(rows) for name, rows in weights.items()},
         "genotype": str(genotype),
         **(search.course.note(state) if search.course.note else {}),
-        **(watch(genotype) if watch else {}),
+        **(watch(genotype, weights) if watch else {}),  # type: ignore[arg-type]
     }
 
 
 def _tell(line: dict[str, Any]) -> str:
     """Say which architecture an epoch selects and what is known of it."""
-    known = ", ".join(f"{name.replace('_', ' ')} {_shown(name, line[name])}" for name in KNOWN if name in line)
-    return f"epoch {line['epoch']}: selects {line['genotype'].partition(' ;')[0]}" + (f" ({known})" if known else "")
+    known = [f"{name.replace('_', ' ')} {_shown(name, line[name])}" for name in KNOWN if name in line]
+    for cost in line.get("costs", ()):
+        limit = f", limit {amount(cost['limit'], cost['metric'])}" if cost["limit"] else ""
+        expected = amount(cost["expected"], cost["metric"])
+        known.append(f"{cost['title']} {_amount(cost)}, expected {expected}{limit}")
+    words = f" ({'; '.join(known)})" if known else ""
+    return f"epoch {line['epoch']}: selects {line['genotype'].partition(' ;')[0]}{words}"
+
+
+def _amount(cost: Mapping[str, Any]) -> str:
+    return "cannot run" if cost["predicted"] is None else amount(cost["predicted"], cost["metric"])
 
 
 def _shown(name: str, value: float) -> str:

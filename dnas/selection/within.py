@@ -4,7 +4,7 @@ Weights and costs add up over the kept operations, so that this is a linear prog
 each edge, which HiGHS solves exactly (`scipy.optimize.milp`): branch and bound, of which nothing is random.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +26,11 @@ Rows = Mapping[str, np.ndarray]
 
 
 def within(
-    space: SearchSpace, weights: Weights, tables: Sequence[CostTable], limits: Sequence[float]
+    space: SearchSpace,
+    weights: Weights,
+    tables: Sequence[CostTable],
+    limits: Sequence[float],
+    runs: Callable[[Genotype], bool] = lambda _: True,
 ) -> Genotype | None:
     """Return the architecture of greatest total weight whose cost is within every limit; `None` where none is.
 
@@ -38,6 +42,8 @@ def within(
         weights: operation weights `(edges, ops)` of each group.
         tables: costs in as many resources as there are limits; an operation whose entry is NaN in any is never kept.
         limits: greatest affordable costs, in the units of the tables.
+        runs: whether an architecture can be run, where that is not decided by one operation on one edge; asked of the
+            heaviest first.
 
     Raises:
         ValueError: for weights that are not finite.
@@ -48,15 +54,15 @@ def within(
         raise ValueError("weights: expected finite numbers")
     masks = _can_be_run(space.spec, tables)
     strongest = _strongest(space, rows, masks)
-    if strongest is not None and affordable(strongest, space.spec, tables, limits):
+    if strongest is not None and affordable(strongest, space.spec, tables, limits) and runs(strongest):
         return strongest
     program = _program(space.spec, masks)
     cuts: list[np.ndarray] = []
     while (taken := _solved(program, rows, tables, limits, cuts)) is not None:
         found = _strongest(space, rows, program.masks(taken))
-        if found is not None and affordable(found, space.spec, tables, limits):
+        if found is not None and affordable(found, space.spec, tables, limits) and runs(found):
             return found
-        # Within the solver's tolerance only: excluded by name.
+        # Within the solver's tolerance only, or not to be run: excluded by name.
         cuts.append(taken)
     return None
 

@@ -175,3 +175,19 @@ def test_weights_that_are_not_finite_are_refused(cell: SearchSpace) -> None:
     weights = {name: np.full(rows.shape, np.nan) for name, rows in drawn(cell, np.random.default_rng(0)).items()}
     with pytest.raises(ValueError, match="finite"):
         within(cell, weights, [], [])  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_run_is_passed_over() -> None:
+    space = nasbench201.space(classes=2, channels=4, cells=1)
+    rows = np.random.default_rng(0).random((6, 5)).astype(np.float32)
+    best = top_edges(space, {"cell": rows})
+    kept: list[Genotype] = []
+    while len(kept) < 4:
+        found = within(space, {"cell": rows}, [], [], runs=lambda genotype: genotype not in kept)
+        assert found is not None
+        kept.append(found)
+    totals = sorted((float(rows[np.arange(6), list(ops)].sum()) for ops in product(range(5), repeat=6)), reverse=True)
+    worth = [float((np.asarray(one_hot(space.spec, one)["cell"]) * rows).sum()) for one in kept]
+    assert kept[0] == best
+    assert len(set(kept)) == 4
+    np.testing.assert_allclose(worth, totals[:4], rtol=1e-5)
