@@ -9,10 +9,11 @@ import numpy as np
 
 from dnas.costs import CostTable
 from dnas.errors import UserError, unknown
-from dnas.genotype import Genotype
+from dnas.genotype import Cell, Genotype
 from dnas.hardware.expected import chances, mixed
 from dnas.hardware.limits import Limit, amount
 from dnas.hardware.model import CostModel
+from dnas.selection.top_edges import NONE
 from dnas.selection.within import SLACK, affordable, extremes, within
 from dnas.types import Array, Charge, Penalty, SearchSpace, Weights
 
@@ -33,6 +34,9 @@ def charged(
     The outer level minimises the penalty of the expected costs, and the architecture that is kept is the selected one
     if it is within all limits, else the best that is (`dnas.selection.within`); on a space that a search has narrowed,
     from which the limits cannot be kept any more, the best of the whole space.
+
+    A network whose output does not depend on its input (`none` on every path) costs least and is never kept, where
+    there is another within the limits.
 
     Predictions count as raised by each model's margin (`CostModel.margin`), so that the true cost of what is kept is
     within the limit with the given confidence. An operation that a device cannot run is never kept; in the expected
@@ -64,9 +68,14 @@ def charged(
         return jnp.stack([mixed(table, counted) for table in filled])
 
     def keep(own: SearchSpace, weights: Weights, genotype: Genotype) -> Genotype:
-        if affordable(genotype, space.spec, held.tables, held.values) and held.runs(genotype):
+        if affordable(genotype, space.spec, held.tables, held.values) and alive(genotype) and held.runs(genotype):
             return genotype
-        found = within(own, weights, *held) or within(own._replace(spec=space.spec), weights, *held)
+        living = (held.tables, held.values, lambda one: alive(one) and held.runs(one))
+        found = (
+            within(own, weights, *living)
+            or within(own._replace(spec=space.spec), weights, *living)
+            or within(own._replace(spec=space.spec), weights, *held)
+        )
         assert found is not None, "limits that can be kept were checked"
         return found
 
@@ -75,6 +84,21 @@ def charged(
         return charged(other, models, limits, penalty, expected=expected, confidence=confidence)
 
     return space._replace(charge=Charge(costs, penalty, keep), rebuild=rebuild)
+
+
+def alive(genotype: Genotype) -> bool:
+    """Whether in every cell some path of operations that are not `none` leads from an input to the output."""
+    return all(_leads(cell) for _, cell in genotype.cells)
+
+
+def _leads(cell: Cell) -> bool:
+    sources = [edge.source for node in cell.nodes for edge in node]
+    inputs = max([*cell.concat, *sources], default=0) + 1 - len(cell.nodes)
+    reached = set(range(inputs))
+    for state, node in enumerate(cell.nodes, start=inputs):
+        if any(edge.source in reached and edge.op != NONE for edge in node):
+            reached.add(state)
+    return not reached.isdisjoint(cell.concat)
 
 
 class _Held(NamedTuple):

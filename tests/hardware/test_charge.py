@@ -10,9 +10,10 @@ import numpy as np
 import optax
 import pytest
 
-from dnas.costs import cost
-from dnas.hardware.charge import charged
+from dnas.costs import CostTable, cost
+from dnas.hardware.charge import alive, charged
 from dnas.hardware.limits import Limit, read_limits
+from dnas.hardware.model import FITTED, CostModel
 from dnas.hypergradients.first_order import first_order
 from dnas.objectives.additive import additive
 from dnas.objectives.augmented_lagrangian import augmented_lagrangian
@@ -27,6 +28,7 @@ from dnas.selection import one_hot, random_genotype, top_edges
 from dnas.shrinking import shrunk
 from dnas.splitting import split_search
 from dnas.types import Penalty, Search, SearchSpace, SearchState
+from search_spaces import nasbench201
 
 STEPS, LIMIT = 300, 13.0
 HARD = {"hinge": hinge, "augmented_lagrangian": augmented_lagrangian, "projection": projection}
@@ -260,3 +262,35 @@ def test_senseless_settings_are_one_sentence(planted: Any, sentence: Any) -> Non
         charged(planted.space(), [planted.model()], [], hinge([1.0]))
     with pytest.raises(ValueError, match="one for each limit"):
         charged(planted.space(), [planted.model()], [Limit(0, "pi.latency", 9.0)], hinge([9.0, 9.0]))
+
+
+def test_dead_networks_are_those_that_the_space_says_are_not_connected() -> None:
+    for index in range(0, 15_625, 7):
+        genotype = nasbench201.from_index(index)
+        assert alive(genotype) == nasbench201.connected(genotype)
+
+
+def test_a_dead_network_is_not_kept_where_another_is_within_the_limit() -> None:
+    space = nasbench201.space(classes=2, channels=4, cells=1)
+    costs = {"none": 0.0, "skip_connect": 1.0}
+    rows = np.tile([costs.get(op, 5.0) for op in space.spec["cell"].ops], (6, 1))
+    model = CostModel(
+        "made-up",
+        "latency",
+        FITTED,
+        space.name,
+        {"cell": space.spec["cell"].ops},
+        CostTable(0.0, {"cell": rows}),
+        {},
+        1,
+        "float32",
+        "made up",
+    )
+    own = charged(space, [model], [Limit(0, "made-up.latency", 3.0)], hinge([3.0]))
+    dead = np.zeros((6, 5), np.float32)
+    dead[:, space.spec["cell"].ops.index("none")] = 1
+    chosen = top_edges(space, {"cell": dead})
+    kept = own.charge.keep(own, {"cell": dead}, chosen)
+    assert not alive(chosen)
+    assert alive(kept)
+    assert model.predict(space.spec, kept) == 1.0, "one skip from the input to the output"
