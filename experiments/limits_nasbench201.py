@@ -3,7 +3,7 @@
     python experiments/limits_nasbench201.py --data-dir DIR --table DIR/nb201.npz --measured DIR/hwnasbench_nb201.npz
 
 For each device, five limits between the 10th and the 90th percentile of the published latencies and three seeds:
-`dnas.sdarts` on a supernet of 4 channels and 1 cell a stage without `none`, on the first 4,096 training images of
+`dnas.sdarts` on a supernet of 4 channels and 1 cell a stage, on the first 4,096 training images of
 CIFAR-10 at half their size, 8 epochs, with the limit on the shipped profile's prediction at the given confidence. The
 network that is kept is then looked up: its *measured* latency (HW-NAS-Bench, on which the profile was fitted with 200
 networks) and its true accuracy (NAS-Bench-201), against ten random networks within the same limit and the best network
@@ -33,7 +33,6 @@ from dnas.objectives.augmented_lagrangian import augmented_lagrangian
 from search_spaces import nasbench201
 
 IMAGES, EPOCHS, BATCH, CHANNELS, ALPHA_LR = 4096, 8, 64, 4, 0.01
-OPS = tuple(op for op in nasbench201.OPS if op != "none")
 PERCENTILES = (10, 30, 50, 70, 90)
 RANDOM = 10
 
@@ -64,7 +63,7 @@ def limits(
         model = next(one for one in find(device).models if one.metric == "latency" and one.network["classes"] == 10)
         for percentile in PERCENTILES:
             limit = float(np.percentile(true, percentile))
-            space = nasbench201.space(classes=10, channels=CHANNELS, cells=1, ops=OPS)
+            space = nasbench201.space(classes=10, channels=CHANNELS, cells=1)
             own = [Limit(0, model.title, limit)]
             space = charged(space, [model], own, augmented_lagrangian([limit]), confidence=confidence)
             run = _search(space, x, y)
