@@ -1,0 +1,87 @@
+"""Accuracies of architectures with the weights of a trained supernet, each looked at once and remembered."""
+
+from collections.abc import Iterable
+
+import jax
+import numpy as np
+
+from dnas.errors import UserError
+from dnas.genotype import Genotype
+from dnas.run.directory import RunDirectory
+from dnas.run.examination import examination
+from dnas.run.interrupt import Stop
+from dnas.run.pipeline import Ended, Plan
+from dnas.run.searching import Feed, SearchSettings
+from dnas.run.settings import group
+from dnas.selection.one_hot import one_hot
+from dnas.study.ranking import IMAGES
+from dnas.types import SearchSpace
+
+SCORES = "supernet.json"
+"""In a run's directory: what its supernet said of architectures."""
+EVERY = 20
+
+
+def line(genotype: Genotype) -> str:
+    """Return an architecture on one line."""
+    return " / ".join(str(genotype).splitlines())
+
+
+def holds(space: SearchSpace, genotype: Genotype) -> bool:
+    """Return whether the supernet of a space, which a search may have narrowed, has an architecture."""
+    try:
+        one_hot(space.spec, genotype)
+    except UserError:
+        return False
+    return True
+
+
+def supernet_accuracies(
+    run: RunDirectory, plan: Plan, ended: Ended, genotypes: Iterable[Genotype], stop: Stop
+) -> dict[Genotype, float]:
+    """Return the accuracy of each architecture with the weights of the finished search.
+
+    It is tested on the first `dnas.study.ranking.IMAGES` validation images, without what is no whole minibatch.
+
+    Args:
+        run: the run; what is scored is kept in it, so that nothing is scored twice.
+        plan: its plan.
+        ended: the last stage of its search.
+        genotypes: architectures.
+        stop: asked between two of them.
+
+    Returns:
+        Shares, of the one-hot supernet with batch norm by the statistics of each minibatch; an architecture that the
+        stage's supernet does not have is left out.
+
+    Raises:
+        Interrupted: if the user asked to stop; what was scored is kept.
+    """
+    known: dict[str, float] = run.read(SCORES) if run.has(SCORES) else {}
+    space = ended.stage.search.space
+    wanted = [genotype for genotype in dict.fromkeys(genotypes) if holds(space, genotype)]
+    left = [genotype for genotype in wanted if line(genotype) not in known]
+    if left:
+        search, state = ended.stage.search, plan.devices.here(ended.state)
+        scores = examination(space, *_feed(plan, ended).shown(), jax.random.key(0), abreast=1).scores
+        for index, genotype in enumerate(left):
+            if index % EVERY == 0 and index:
+                run.write(SCORES, known)
+            if stop.requested:
+                run.write(SCORES, known)
+                stop.check()
+            # Where the supernet was split, the one that holds this architecture.
+            own = search.variables(state, genotype)
+            weights = {name: np.asarray(rows)[None] for name, rows in one_hot(space.spec, genotype).items()}
+            found, _ = scores(state._replace(params=own.params, stats=own.stats), weights)  # type: ignore[arg-type]
+            known[line(genotype)] = float(found[0])
+        run.write(SCORES, known)
+    return {genotype: known[line(genotype)] for genotype in wanted}
+
+
+def _feed(plan: Plan, ended: Ended) -> Feed:
+    _, images, *rows = ended.stage.phase.arguments
+    train, valid = plan.devices.here(tuple(rows))
+    chosen = SearchSettings(**group(plan.config.values, "search", SearchSettings))
+    # As many images as a study's ranking looks at: each architecture costs a pass of the whole supernet.
+    return Feed(plan.dataset, images, (train, valid[: max(IMAGES, chosen.batch_size)]), chosen, plan.devices)
