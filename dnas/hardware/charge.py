@@ -1,6 +1,6 @@
 """A search space whose searches pay for what architectures cost, and keep one that is within the limits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,14 +10,18 @@ import numpy as np
 from dnas.costs import CostTable
 from dnas.errors import UserError, unknown
 from dnas.genotype import Cell, Genotype
-from dnas.hardware.expected import chances, mixed
+from dnas.hardware.expected import chances, derived, mixed
 from dnas.hardware.limits import Limit, amount
 from dnas.hardware.model import CostModel
 from dnas.selection.top_edges import NONE
 from dnas.selection.within import SLACK, affordable, extremes, within
-from dnas.types import Array, Charge, Penalty, SearchSpace, Weights
+from dnas.types import Array, Charge, Penalty, SearchSpace, Spec, Weights
 
-EXPECTED = ("kept", "mixed")
+EXPECTED: Mapping[str, Callable[[Spec, Weights], Weights]] = {
+    "derived": derived,
+    "kept": chances,
+    "mixed": lambda spec, weights: weights,
+}
 
 
 def charged(
@@ -47,7 +51,8 @@ def charged(
         models: cost models of networks of the space.
         limits: greatest affordable costs, as `read_limits` gives them for these models.
         penalty: a member of `dnas.objectives`, made with the values of the same limits in the same order.
-        expected: what costs are expected of: `kept`, the networks that would be derived now, or `mixed`, the mixture
+        expected: what costs are counted of: `derived`, the network that would be derived now, `kept`, the networks
+            that would be derived if operations were drawn by their weights, or `mixed`, the mixture
             (`dnas.hardware.expected`).
         confidence: share of networks whose true cost a raised prediction covers; 0 takes predictions as they are.
 
@@ -64,7 +69,7 @@ def charged(
     filled = [_filled(table) for table in held.tables]
 
     def costs(weights: Weights) -> Array:
-        counted = chances(space.spec, weights) if expected == "kept" else weights
+        counted = EXPECTED[expected](space.spec, weights)
         return jnp.stack([mixed(table, counted) for table in filled])
 
     def keep(own: SearchSpace, weights: Weights, genotype: Genotype) -> Genotype:

@@ -43,6 +43,21 @@ def chances(spec: Spec, weights: Weights) -> Weights:
     return found
 
 
+def derived(spec: Spec, weights: Weights) -> Weights:
+    """Return which operations the network has that would be derived now, 1 or 0; its gradient is that of `chances`.
+
+    Weights on their way are soft: where every operation still has some, an expected cost at a limit says little about
+    the network of the strongest, which may cost a fraction of it. Held to this, a search stops paying when the network
+    itself is within the limit (straight-through, as in Bengio et al., arXiv:1308.3432; its use here is this library's).
+    """
+    soft, found = chances(spec, weights), {}
+    for name, group in spec.items():
+        best = jnp.where(jnp.asarray(can_be_kept(group)), weights[name], -jnp.inf)
+        strongest = jax.nn.one_hot(jnp.argmax(best, axis=-1), len(group.ops)) * stays(group, best.max(axis=-1))[:, None]
+        found[name] = soft[name] + jax.lax.stop_gradient(strongest - soft[name])
+    return found
+
+
 def stays(group: Group, strength: Array) -> Array:
     """Return `(edges,)`, 1 for the edges that are kept when the best operation of each edge weighs `strength`."""
     if group.path:

@@ -161,7 +161,7 @@ def test_seeds_run_together_under_vmap(objective: str, planted: Any) -> None:
         np.testing.assert_allclose(states.alpha["toy"][seed], alone.alpha["toy"], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("expected", ["kept", "mixed"])
+@pytest.mark.parametrize("expected", ["derived", "kept", "mixed"])
 def test_costs_of_one_hot_weights_are_those_of_the_architecture(expected: str, planted: Any) -> None:
     space = held(planted, hinge, expected=expected)
     assert space.charge is not None
