@@ -9,18 +9,33 @@ _CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """No kind of operation is handed to a library. With products handed over, reading a program from the persistent cache
 takes time that grows with their number times the number of all instructions, a third of a minute for a DARTS supernet.
 Steps are as fast."""
+_APART = {"xla_disable_hlo_passes": "cse_barrier_expander"}
+"""Optimisation barriers hold through fusion too, before which XLA's CPU compiler otherwise drops them."""
 
 
-@cache
 def compiler_options() -> dict[str, str]:
     """Return options for `jax.jit(..., compiler_options=...)` on the default platform.
 
     They change how long compiling and loading take, and rounding. An option that the installed compiler does not know
     is left out.
     """
+    return _known(tuple(_CPU.items()))
+
+
+def kept_apart() -> dict[str, str]:
+    """Return further options, with which what `lax.optimization_barrier` separates is not computed in one loop.
+
+    Under them the compiler refuses a few programs, such as loops over a handful of numbers (`JaxRuntimeError`).
+    """
+    return _known(tuple(_APART.items()))
+
+
+@cache
+def _known(options: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return those options that the installed compiler knows; none on platforms other than the CPU."""
     known = {}
     if jax.default_backend() == "cpu":
-        for name, value in _CPU.items():
+        for name, value in options:
             try:
                 jax.jit(jnp.negative).lower(0.0).compile(compiler_options={name: value})
             except jax.errors.JaxRuntimeError:

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,14 +67,19 @@ def _configure(options: dict[str, Any]) -> None:
     compilation_cache.reset_cache()
 
 
-def prepare(program: Program) -> tuple[jax.stages.Compiled, Preparation]:
-    """Trace, lower and compile a program and return it with the time of each; a state gives its memory to the next."""
+def prepare(program: Program, options: Mapping[str, str] | None = None) -> tuple[jax.stages.Compiled, Preparation]:
+    """Trace, lower and compile a program and return it with the time of each; a state gives its memory to the next.
+
+    Args:
+        program: what is compiled.
+        options: compiler options beside those of `dnas.compiling.compiler_options`.
+    """
     begin = time.perf_counter()
     traced = jax.jit(program.function, donate_argnums=(0,) if program.chained else ()).trace(*program.arguments)
     after_trace = time.perf_counter()
     lowered = traced.lower()
     after_lower = time.perf_counter()
-    compiled = lowered.compile(compiler_options=compiler_options())
+    compiled = lowered.compile(compiler_options={**compiler_options(), **(options or {})})
     end = time.perf_counter()
     seconds = (after_trace - begin, after_lower - after_trace, end - after_lower)
     return compiled, Preparation(*seconds, _temporary(compiled))

@@ -13,6 +13,7 @@ import jax
 from dnas.cli.data import data
 from dnas.cli.methods import methods
 from dnas.cli.pareto import pareto
+from dnas.cli.profile import profile
 from dnas.cli.report import report
 from dnas.cli.search import search
 from dnas.cli.settings import list_settings
@@ -52,7 +53,7 @@ def cli() -> None:
     """
 
 
-for _command in (search, study, pareto, train, report, data, methods, list_settings):
+for _command in (search, study, pareto, train, report, profile, data, methods, list_settings):
     cli.add_command(_command)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from dnas.costs import CostTable
 from dnas.errors import UserError, unknown
-from dnas.genotype import Cell, Genotype
+from dnas.genotype import Genotype
 from dnas.hardware.expected import chances, derived, mixed
 from dnas.hardware.limits import Limit, amount
+from dnas.hardware.live import connected
 from dnas.hardware.model import CostModel
-from dnas.selection.top_edges import NONE
 from dnas.selection.within import SLACK, affordable, extremes, within
 from dnas.types import Array, Charge, Penalty, SearchSpace, Spec, Weights
 
@@ -72,13 +72,15 @@ def charged(
         counted = EXPECTED[expected](space.spec, weights)
         return jnp.stack([mixed(table, counted) for table in filled])
 
+    def living(genotype: Genotype) -> bool:
+        return connected(space.spec, genotype) and held.runs(genotype)
+
     def keep(own: SearchSpace, weights: Weights, genotype: Genotype) -> Genotype:
-        if affordable(genotype, space.spec, held.tables, held.values) and alive(genotype) and held.runs(genotype):
+        if affordable(genotype, space.spec, held.tables, held.values) and living(genotype):
             return genotype
-        living = (held.tables, held.values, lambda one: alive(one) and held.runs(one))
         found = (
-            within(own, weights, *living)
-            or within(own._replace(spec=space.spec), weights, *living)
+            within(own, weights, held.tables, held.values, living)
+            or within(own._replace(spec=space.spec), weights, held.tables, held.values, living)
             or within(own._replace(spec=space.spec), weights, *held)
         )
         assert found is not None, "limits that can be kept were checked"
@@ -89,21 +91,6 @@ def charged(
         return charged(other, models, limits, penalty, expected=expected, confidence=confidence)
 
     return space._replace(charge=Charge(costs, penalty, keep), rebuild=rebuild)
-
-
-def alive(genotype: Genotype) -> bool:
-    """Whether in every cell some path of operations that are not `none` leads from an input to the output."""
-    return all(_leads(cell) for _, cell in genotype.cells)
-
-
-def _leads(cell: Cell) -> bool:
-    sources = [edge.source for node in cell.nodes for edge in node]
-    inputs = max([*cell.concat, *sources], default=0) + 1 - len(cell.nodes)
-    reached = set(range(inputs))
-    for state, node in enumerate(cell.nodes, start=inputs):
-        if any(edge.source in reached and edge.op != NONE for edge in node):
-            reached.add(state)
-    return not reached.isdisjoint(cell.concat)
 
 
 class _Held(NamedTuple):

@@ -9,6 +9,7 @@ import numpy as np
 from dnas.costs import CostTable, cost
 from dnas.errors import UserError
 from dnas.genotype import Genotype
+from dnas.hardware.live import live
 from dnas.hardware.unsupported import Patterns, matches
 from dnas.selection.one_hot import one_hot
 from dnas.types import Spec
@@ -123,12 +124,15 @@ class CostModel(NamedTuple):
         return self._replace(ops=ops, table=CostTable(self.table.base, rows))
 
     def predict(self, spec: Spec, genotype: Genotype) -> float:
-        """Return the predicted cost of an architecture; NaN if the device cannot run it."""
+        """Return the predicted cost of an architecture; NaN if the device cannot run it.
+
+        A measured network is a compiled one, from which edges are left out that no output depends on.
+        """
         if self.unsupported and matches(
             self.unsupported, {name: group.ops for name, group in spec.items()}, one_hot(spec, genotype)
         ):
             return math.nan
-        return cost(self.table, spec, genotype)
+        return cost(self.table, spec, live(spec, genotype) if self.kind == MEASURED else genotype)
 
     def margin(self, confidence: float) -> float:
         """Return by what share a prediction is to be raised so that this share of networks costs no more.

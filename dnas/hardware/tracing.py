@@ -56,7 +56,7 @@ def traced(network: Network, shape: tuple[int, ...], batch_size: int = 1) -> Tra
             # The module that is called is looked at, not run: it needs no variables.
             jax.eval_shape(lambda x: network.apply(Variables({}, {}), x, train=False), example)
     except _Called as called:
-        return _traced(called.module, called.call)
+        return _traced(called.call)
     raise UserError(
         "the network calls no Flax module, so that its kernels are not known: make it with "
         "dnas.nn.functions.network, or choose a measured profile"
@@ -66,19 +66,19 @@ def traced(network: Network, shape: tuple[int, ...], batch_size: int = 1) -> Tra
 class _Called(Exception):
     """The first call of a module, which goes no further."""
 
-    def __init__(self, module: nn.Module, call: Call) -> None:
+    def __init__(self, call: Call) -> None:
         super().__init__()
-        self.module, self.call = module, call
+        self.call = call
 
 
 def _catch(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
     if context.method_name == "__call__":
-        raise _Called(context.module.clone(parent=None, name=None), Call.of(args, kwargs))
+        raise _Called(Call.of(context.module, args, kwargs))
     return method(*args, **kwargs)
 
 
 @lru_cache(maxsize=2**14)
-def _traced(module: nn.Module, call: Call) -> Traced:
+def _traced(call: Call) -> Traced:
     looking_up = False
 
     def stand_in(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
@@ -87,15 +87,15 @@ def _traced(module: nn.Module, call: Call) -> Traced:
         if looking_up or context.method_name != "__call__" or not isinstance(context.module.parent, nn.Module):
             return method(*args, **kwargs)
         looking_up = True
-        own = _traced(context.module.clone(parent=None, name=None), Call.of(args, kwargs))
+        own = _traced(Call.of(context.module, args, kwargs))
         looking_up = False
         arrays = [leaf for leaf in jax.tree.leaves((args, kwargs)) if hasattr(leaf, "shape")]
         return jax.tree.unflatten(jax.tree.structure(own.output), part.bind(*arrays, traced=own))
 
     def run(*arrays: Any) -> Any:
-        args, kwargs = call.filled(arrays)
-        return module.init_with_output(jax.random.key(0), *args, **kwargs)[0]
+        args, kwargs = call.given(arrays)
+        return call.module.init_with_output(jax.random.key(0), *args, **kwargs)[0]
 
     with nn.intercept_methods(stand_in):
-        jaxpr, output = jax.make_jaxpr(run, return_shape=True)(*call.shapes)
+        jaxpr, output = jax.make_jaxpr(run, return_shape=True)(*call.arrays)
     return Traced(jaxpr, output)

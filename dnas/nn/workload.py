@@ -1,7 +1,8 @@
-"""Counting a network's parameters and multiply-adds from shapes, without running it."""
+"""What a network consists of, from shapes, without running it: parameters, multiply-adds, and calls of operations."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -9,10 +10,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from dnas.nn.base import Norm, Operation
 from dnas.nn.conv import Conv
 from dnas.nn.depthwise import DepthwiseConv
+from dnas.nn.ends import Head, Stem
 from dnas.nn.pointwise import Pointwise
-from dnas.types import Workload
+from dnas.types import Array, Network, Variables, Workload
+
+WHOLE = (Operation, Norm, Stem, Head)
+"""Modules that are taken as one operation, whatever they consist of."""
 
 
 def workload(module: nn.Module, shape: tuple[int, ...]) -> Workload:
@@ -23,53 +29,100 @@ def workload(module: nn.Module, shape: tuple[int, ...]) -> Workload:
     modules at a few sizes: each is traced once, whatever the number of networks.
     """
     example = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-    return _counted(module, Call.of((example,), {"train": False})).workload
+    return _counted(Call.of(module, (example,), {"train": False})).workload
 
 
 class Call(NamedTuple):
-    """The arguments of a module, arrays as their shapes; it can be hashed."""
+    """A module that belongs to no other, and its arguments, arrays as their shapes; it can be hashed.
 
+    Attributes:
+        module: the module.
+        leaves: `jax.ShapeDtypeStruct` for arrays, other arguments as they are.
+        tree: the structure of positional and keyword arguments.
+    """
+
+    module: nn.Module
     leaves: tuple[Any, ...]
     tree: Any
 
-    @property
-    def shapes(self) -> list[jax.ShapeDtypeStruct]:
-        """The shapes of the arrays among the arguments."""
-        return [leaf for leaf in self.leaves if is_shape(leaf)]
-
-    def filled(self, arrays: Iterable[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the arguments with these arrays in the places of their shapes."""
-        given = iter(arrays)
-        args, kwargs = self.tree.unflatten(next(given) if is_shape(leaf) else leaf for leaf in self.leaves)
-        return args, kwargs
-
     @staticmethod
-    def of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "Call":
-        """Return the call with these arguments."""
+    def of(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Call":
+        """Return the call `module(*args, **kwargs)`."""
         leaves, tree = jax.tree.flatten((args, kwargs))
-        return Call(tuple(_outline(leaf) for leaf in leaves), tree)
+        return Call(module.clone(parent=None, name=None), tuple(_outline(leaf) for leaf in leaves), tree)
+
+    @property
+    def arrays(self) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """The shapes of the arguments that are arrays, in their order."""
+        return tuple(leaf for leaf in self.leaves if _is_shape(leaf))
+
+    def given(self, arrays: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return positional and keyword arguments with these arrays in their places."""
+        rest = iter(arrays)
+        found: tuple[tuple[Any, ...], dict[str, Any]] = self.tree.unflatten(
+            next(rest) if _is_shape(leaf) else leaf for leaf in self.leaves
+        )
+        return found
+
+
+def calls(network: Network, x: jax.ShapeDtypeStruct) -> Mapping[Call, int]:
+    """Return which operations a network calls in evaluation on an input like `x`, and how often.
+
+    An operation is a module of `WHOLE`, or one with parameters of its own that calls no other; additions and functions
+    that are no modules are not found. Empty for a network that is made of no Flax modules.
+    """
+    found: Counter[Call] = Counter()
+    looking_up = False
+
+    def note(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
+        nonlocal looking_up
+        if looking_up or context.method_name != "__call__":
+            return method(*args, **kwargs)
+        looking_up = True
+        own = _counted(Call.of(context.module, args, kwargs))
+        looking_up = False
+        found.update(own.calls)
+        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), own.output)
+
+    def run(array: Array) -> Any:
+        return network.apply(Variables({}, {}), array, train=False)[0]
+
+    with nn.intercept_methods(note):
+        jax.eval_shape(run, x)
+    return found
+
+
+def work(call: Call) -> Workload:
+    """Count what one call takes, for the batch that it is given."""
+    return _counted(call).workload
+
+
+def output(call: Call) -> Any:
+    """Return the shapes of what a call returns."""
+    return _counted(call).output
 
 
 class _Count(NamedTuple):
-    """A module's workload and the shapes of what it returns."""
+    """A module's workload, the shapes of what it returns, and the operations that it calls, or is."""
 
     workload: Workload
     output: Any
+    calls: Mapping[Call, int]
 
 
 def _outline(leaf: Any) -> Any:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if hasattr(leaf, "shape") else leaf
 
 
-def is_shape(leaf: Any) -> bool:
-    """Return whether an argument of a `Call` stands for an array."""
+def _is_shape(leaf: Any) -> bool:
     return isinstance(leaf, jax.ShapeDtypeStruct)
 
 
 @lru_cache(maxsize=2**14)
-def _counted(module: nn.Module, call: Call) -> _Count:
-    """Trace `module` alone; what its submodules cost and return is looked up."""
+def _counted(call: Call) -> _Count:
+    """Trace a module alone; what its submodules cost and return is looked up."""
     params, macs, looking_up, called = 0, 0, False, set()
+    inside: Counter[Call] = Counter()
 
     def count(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
         nonlocal params, macs, looking_up
@@ -82,22 +135,25 @@ def _counted(module: nn.Module, call: Call) -> _Count:
             macs += _layer(layer, args, output)
             return output
         looking_up = True
-        own = _counted(layer.clone(parent=None, name=None), Call.of(args, kwargs))
+        own = _counted(Call.of(layer, args, kwargs))
         looking_up = False
         # A module that is called twice has its parameters once.
         params += 0 if layer.path in called else own.workload.params
         called.add(layer.path)
         macs += own.workload.macs
+        inside.update(own.calls)
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), own.output)
 
     def run(*arrays: Any) -> Any:
-        args, kwargs = call.filled(arrays)
-        return module.init_with_output(jax.random.key(0), *args, **kwargs)
+        args, kwargs = call.given(arrays)
+        return call.module.init_with_output(jax.random.key(0), *args, **kwargs)
 
     with nn.intercept_methods(count):
-        output, variables = jax.eval_shape(run, *call.shapes)
-    params += sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables.get("params", {})))
-    return _Count(Workload(params, macs), output)
+        output, variables = jax.eval_shape(run, *call.arrays)
+    own = jax.tree.leaves(variables.get("params", {}))
+    params += sum(math.prod(leaf.shape) for leaf in own)
+    whole = isinstance(call.module, WHOLE) or (bool(own) and not called)
+    return _Count(Workload(params, macs), output, {call: 1} if whole else inside)
 
 
 def _layer(layer: nn.Module, args: tuple[Any, ...], output: Any) -> int:

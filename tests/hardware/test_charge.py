@@ -11,8 +11,9 @@ import optax
 import pytest
 
 from dnas.costs import CostTable, cost
-from dnas.hardware.charge import alive, charged
+from dnas.hardware.charge import charged
 from dnas.hardware.limits import Limit, read_limits
+from dnas.hardware.live import connected
 from dnas.hardware.model import FITTED, CostModel
 from dnas.hypergradients.first_order import first_order
 from dnas.objectives.additive import additive
@@ -265,9 +266,10 @@ def test_senseless_settings_are_one_sentence(planted: Any, sentence: Any) -> Non
 
 
 def test_dead_networks_are_those_that_the_space_says_are_not_connected() -> None:
+    spec = nasbench201.space(classes=2, channels=4, cells=1).spec
     for index in range(0, 15_625, 7):
         genotype = nasbench201.from_index(index)
-        assert alive(genotype) == nasbench201.connected(genotype)
+        assert connected(spec, genotype) == nasbench201.connected(genotype)
 
 
 def test_a_dead_network_is_not_kept_where_another_is_within_the_limit() -> None:
@@ -291,6 +293,6 @@ def test_a_dead_network_is_not_kept_where_another_is_within_the_limit() -> None:
     dead[:, space.spec["cell"].ops.index("none")] = 1
     chosen = top_edges(space, {"cell": dead})
     kept = own.charge.keep(own, {"cell": dead}, chosen)
-    assert not alive(chosen)
-    assert alive(kept)
+    assert not connected(space.spec, chosen)
+    assert connected(space.spec, kept)
     assert model.predict(space.spec, kept) == 1.0, "one skip from the input to the output"
