@@ -13,6 +13,7 @@ from dnas.genotype import Genotype
 from dnas.hardware.charge import charged
 from dnas.hardware.exact import METRICS as COUNTED
 from dnas.hardware.exact import exact
+from dnas.hardware.expected import kept, mixed
 from dnas.hardware.limits import Limit, amount, read_limits
 from dnas.hardware.machines import MACHINES
 from dnas.hardware.model import ROOFLINE, CostModel
@@ -49,8 +50,6 @@ class Budget(NamedTuple):
             genotype: the architecture.
             weights: operation weights of which costs are expected too (`dnas.hardware.expected.kept` and `mixed`).
         """
-        from dnas.hardware.expected import kept, mixed
-
         found = []
         for index, model in enumerate(self.models):
             limit = next((limit.value for limit in self.limits if limit.model == index), None)
@@ -81,7 +80,7 @@ class Budget(NamedTuple):
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return what the run directory says of the models."""
-        return [
+        found = [
             {
                 "title": model.title,
                 "kind": model.kind,
@@ -94,6 +93,8 @@ class Budget(NamedTuple):
             }
             for model in self.models
         ]
+        # As it is read back: a resumed run compares the two.
+        return list(json.loads(json.dumps(found, default=list)))
 
 
 def budget(config: Config, space: SearchSpace, shape: tuple[int, ...], classes: int, build: Any) -> Budget:
