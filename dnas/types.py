@@ -151,6 +151,20 @@ class Charge(NamedTuple):
     keep: "Callable[[SearchSpace, Weights, Genotype], Genotype]"
 
 
+class Task(NamedTuple):
+    """What a network's outputs are for; `dnas.tasks` has the usual ones.
+
+    Attributes:
+        loss: `(outputs, batch) -> ()`, minimised by both levels and in retraining.
+        metrics: `(outputs, batch) -> {name: ()}`, means over the batch; results are judged by the first.
+        larger_is_better: whether a larger value of that first metric is a better one.
+    """
+
+    loss: "Callable[[Any, Batch], Array]"
+    metrics: "Callable[[Any, Batch], Mapping[str, Array]]"
+    larger_is_better: bool = True
+
+
 def _without_settings(**settings: Any) -> Any:
     raise UserError(
         f"this search space cannot be rebuilt with {', '.join(settings)}: give its SearchSpace a 'rebuild', or choose "
@@ -171,6 +185,7 @@ class SearchSpace(NamedTuple):
         check: `(shape) -> None`, raises `UserError` for an input shape (H, W, C) or (T,) that the space cannot take.
         rebuild: `(**settings) -> SearchSpace`, the same space with other settings; by default there are none.
         charge: what a search on this space pays for the cost of architectures; `None`: nothing.
+        task: what the outputs are for; `None`: classification, one label for each row of logits.
     """
 
     name: str
@@ -182,6 +197,7 @@ class SearchSpace(NamedTuple):
     check: Callable[[tuple[int, ...]], None]
     rebuild: Callable[..., "SearchSpace"] = _without_settings
     charge: Charge | None = None
+    task: Task | None = None
 
 
 class Relaxation(NamedTuple):
