@@ -4,6 +4,7 @@
 `jit`, `scan` and `vmap`; `dnas.search.compose` puts one together from parts.
 """
 
+from dnas.choices import Choice, InputChoice, Repeat, space
 from dnas.errors import UserError
 from dnas.genotype import Cell, Edge, Genotype
 from dnas.methods.darts import darts
@@ -37,11 +38,14 @@ __all__ = [
     "Batches",
     "Between",
     "Cell",
+    "Choice",
     "Course",
     "Edge",
     "Genotype",
     "Group",
+    "InputChoice",
     "Network",
+    "Repeat",
     "Search",
     "SearchInfo",
     "SearchSpace",
@@ -71,4 +75,5 @@ __all__ = [
     "setn",
     "sharp_darts",
     "snas",
+    "space",
 ]

@@ -1,0 +1,8 @@
+"""Models with open choices: layers for a user's own network, and the search space that it becomes."""
+
+from dnas.choices.choice import Choice
+from dnas.choices.input_choice import InputChoice
+from dnas.choices.repeat import Repeat
+from dnas.choices.space import space
+
+__all__ = ["Choice", "InputChoice", "Repeat", "space"]

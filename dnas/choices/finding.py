@@ -1,0 +1,77 @@
+"""Every decision of a model, found by tracing it once without computing anything."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+from dnas.choices.context import Decision, Verdict, under
+from dnas.choices.mixing import MARK
+from dnas.errors import UserError
+from dnas.macs import inner
+
+LOOPS = ("scan", "while")
+
+
+class Found(NamedTuple):
+    """What tracing a model gives.
+
+    Attributes:
+        decisions: in the order in which the model comes to them.
+        shapes: of what the traced function returns.
+    """
+
+    decisions: tuple[Decision, ...]
+    shapes: Any
+
+
+def uniform(decision: Decision) -> Verdict:
+    """Answer with equal weights, so that every option is computed."""
+    count = len(decision.options)
+    return jnp.full(count, 1 / count, jnp.float32)
+
+
+def find(run: Callable[..., Any], *examples: Any) -> Found:
+    """Trace `run(*examples)` with every choice open.
+
+    Args:
+        run: calls the model.
+        examples: arrays or `ShapeDtypeStruct`s.
+
+    Raises:
+        UserError: if the model has no choice, different ones under one name, or one in a loop without a name.
+    """
+    found: dict[str, Decision] = {}
+
+    def note(decision: Decision) -> Verdict:
+        before = found.setdefault(decision.name, decision)
+        if before.options != decision.options:
+            raise UserError(
+                f"two different choices are called {decision.name!r}, one of {', '.join(before.options)} and one of "
+                f"{', '.join(decision.options)}: give them names of their own, or the same options"
+            )
+        return uniform(decision)
+
+    traced, shapes = jax.make_jaxpr(under(note, run), return_shape=True)(*examples)
+    if not found:
+        raise UserError("the model has no open choice: put a dnas.Choice, InputChoice or Repeat into it")
+    inside = set(_in_loops(traced.jaxpr, False))
+    for decision in found.values():
+        if decision.name in inside and not decision.named:
+            raise UserError(
+                f"choice {decision.name!r} is inside a loop (nn.scan or lax.scan), so that all turns decide alike: "
+                f"say so by giving it a name, decision='...', or write the layers out to decide each by itself"
+            )
+    return Found(tuple(found.values()), shapes)
+
+
+def _in_loops(jaxpr: core.Jaxpr, looping: bool) -> Iterator[str]:
+    """Yield the names of the decisions that are made inside a loop."""
+    for equation in jaxpr.eqns:
+        mark = str(equation.params.get("name", ""))
+        if looping and mark.startswith(MARK):
+            yield mark.removeprefix(MARK)
+        for body in inner(equation.params):
+            yield from _in_loops(body, looping or equation.primitive.name in LOOPS)

@@ -1,0 +1,82 @@
+"""A choice of which of several inputs go on."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import comb
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from dnas.choices.context import decide
+from dnas.choices.mixing import check_equal, marked, scaled, weighted
+from dnas.choices.naming import decision_of
+from dnas.errors import UserError
+from dnas.types import Paths
+
+MOST = 256
+
+
+class InputChoice(nn.Module):
+    """The sum of `k` of several inputs, which of them is searched for.
+
+    Each set of `k` inputs is an option of its own, so that every relaxation and selection rule holds for it as for any
+    other choice. The part of the model that makes an input which a derived network does not keep is not trained, and
+    has no parameters there, where nothing else needs it.
+
+        x = InputChoice(k=1)([block_1, block_2, block_3])
+
+    Attributes:
+        k: how many inputs are kept.
+        decision: the name under which layers share one decision; `None` decides for this place in the model alone.
+        names: of the inputs; `None` numbers them.
+    """
+
+    k: int = 1
+    decision: str | None = None
+    names: tuple[str, ...] | None = None
+
+    @nn.compact
+    def __call__(self, inputs: Sequence[Any]) -> Any:
+        """Return the sum of the chosen inputs, arrays or pytrees of equal shapes.
+
+        Raises:
+            UserError: if `k` of so many inputs cannot be chosen, or their shapes differ.
+        """
+        sets = self._sets(len(inputs))
+        names = self.names or tuple(str(index) for index in range(len(inputs)))
+        own = decision_of(self, self.decision, tuple("+".join(names[index] for index in chosen) for chosen in sets))
+        verdict = decide(own)
+        if isinstance(verdict, int):
+            return _sum([inputs[index] for index in sets[verdict]])
+        if isinstance(verdict, Paths):
+            verdict = jnp.zeros_like(verdict.weights).at[verdict.active].set(verdict.weights[verdict.active])
+        check_equal(own._replace(options=names), inputs)
+        if self.k == 1:
+            return weighted(own, verdict, inputs)
+        shares = [
+            sum(verdict[number] for number, chosen in enumerate(sets) if index in chosen)
+            for index in range(len(inputs))
+        ]
+        return marked(
+            own, _sum([scaled(jnp.asarray(share), value) for share, value in zip(shares, inputs, strict=True)])
+        )
+
+    def _sets(self, count: int) -> list[tuple[int, ...]]:
+        if not 0 < self.k < count:
+            raise UserError(
+                f"InputChoice: k is {self.k}, but there are {count} inputs: choose 1 to {count - 1} of them"
+            )
+        if self.names is not None and len(self.names) != count:
+            raise UserError(f"InputChoice: {len(self.names)} names for {count} inputs: give one name an input")
+        if comb(count, self.k) > MOST:
+            raise UserError(
+                f"InputChoice: {self.k} of {count} inputs can be chosen in {comb(count, self.k)} ways, more than {MOST}"
+                f": use several InputChoices with k=1"
+            )
+        return list(combinations(range(count), self.k))
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: sum(leaves[1:], start=leaves[0]), *values)

@@ -1,0 +1,72 @@
+"""A Flax Linen module as a `Model`."""
+
+import inspect
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+from flax.errors import FlaxError, InvalidRngError
+
+from dnas.choices.context import under
+from dnas.choices.finding import uniform
+from dnas.choices.mixing import shapes
+from dnas.choices.model import Model
+from dnas.errors import UserError, reason
+from dnas.types import PRNGKey, Stats, Variables
+
+TRAINING = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
+"""By which argument a module is told that it is trained, and by which value."""
+STREAMS = ("dropout", "default")
+"""Random streams that a module may draw from in training."""
+
+
+def linen(module: nn.Module, example: Any) -> Model:
+    """Return a module, called as `module(x)` or `module(x, train=...)`, as a model.
+
+    Raises:
+        UserError: if it cannot take the example input.
+    """
+    flag = next((name for name in TRAINING if name in inspect.signature(module.__call__).parameters), None)
+
+    def said(train: bool) -> dict[str, Any]:
+        return {} if flag is None else {flag: TRAINING[flag] is train}
+
+    def init(key: PRNGKey, x: Any) -> Variables:
+        tree = dict(module.init(key, x, **said(False)))
+        return Variables(tree.pop("params", {}), tree)
+
+    def apply(variables: Variables, x: Any, train: bool, key: PRNGKey | None) -> tuple[Any, Stats]:
+        tree = {"params": variables.params, **variables.stats}
+        if not train or not variables.stats:
+            return module.apply(tree, x, **said(train), rngs=_streams(train, key)), variables.stats
+        outputs, stats = module.apply(
+            tree, x, **said(train), rngs=_streams(train, key), mutable=sorted(variables.stats)
+        )
+        return outputs, {**variables.stats, **stats}
+
+    return Model(type(module).__name__, init, apply, _draws(init, apply, example))
+
+
+def _streams(train: bool, key: PRNGKey | None) -> dict[str, PRNGKey]:
+    if not train or key is None:
+        return {}
+    return {name: jax.random.fold_in(key, index) for index, name in enumerate(STREAMS)}
+
+
+def _draws(init: Any, apply: Any, example: Any) -> bool:
+    """Return whether training needs random numbers; the model is traced, not run."""
+    try:
+        variables = jax.eval_shape(under(uniform, init), jax.random.key(0), example)
+    except (TypeError, ValueError, FlaxError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"the model cannot take the example input of shape {shapes(example)} ({reason(error)}): give one as "
+            f"the model is called with, the batch first"
+        ) from error
+    try:
+        jax.eval_shape(under(uniform, partial(apply, train=True, key=None)), variables, example)
+    except InvalidRngError:
+        return True
+    return False

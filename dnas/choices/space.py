@@ -1,0 +1,108 @@
+"""A model with open choices as a search space."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from dnas.choices.context import Decision, Verdict, under
+from dnas.choices.derived import chosen, derive, flat, one
+from dnas.choices.finding import find, uniform
+from dnas.choices.inherit import inherited
+from dnas.choices.linen import linen
+from dnas.choices.model import Model
+from dnas.errors import UserError
+from dnas.genotype import Genotype
+from dnas.types import Array, Group, Mixture, Network, Paths, PRNGKey, SearchSpace, Stats, Task, Variables
+
+KEY = "dnas_key"
+"""The entry of a supernet's statistics from which what it draws in training comes."""
+
+
+def space(module: Any, example_input: Any, *, task: Task | None = None, name: str | None = None) -> SearchSpace:
+    """Return the search space of a model with open choices.
+
+    Every `Choice`, `InputChoice`, `Repeat` and entangled layer of the model becomes a group of one edge, whose
+    operations are its options. The model is traced, and nothing is computed.
+
+    Args:
+        module: a Flax Linen module, called as `module(x)`, or as `module(x, train=...)` where it has an argument
+            `train`, `training`, `is_training`, `deterministic` or `use_running_average`.
+        example_input: what the model is called with, arrays or a pytree of them, the batch first; only shapes and
+            types are used.
+        task: what the outputs are for; `None`: classification, one label for each row of logits.
+        name: the space's name; `None`: the module's class.
+
+    Raises:
+        UserError: if the model has no choice, different choices under one name, options that return different shapes,
+            a choice in a loop without a name, or cannot take the example input.
+    """
+    if not isinstance(module, nn.Module):
+        raise UserError(f"dnas.space: expected a Flax Linen module, got {type(module).__name__}: give an instance")
+    example = one(example_input)
+    model = linen(module, example)
+    decisions = find(model.init, jax.random.key(0), example).decisions
+    find(lambda variables, x: model.apply(variables, x, True, jax.random.key(0)), _outline(model, example), example)
+
+    def build(genotype: Genotype) -> Network:
+        return derive(model, chosen(decisions, genotype), example).network(example)
+
+    def inherit(genotype: Genotype, variables: Variables) -> Variables:
+        derived = derive(model, chosen(decisions, genotype), example)
+        return inherited(flat(variables), derived.needed)
+
+    def check(shape: tuple[int, ...]) -> None:
+        if not hasattr(example, "shape") or tuple(shape) == example.shape[1:]:
+            return
+        x = jax.ShapeDtypeStruct((example.shape[0], *shape), example.dtype)
+        try:
+            _outline(model, x)
+        except Exception as error:
+            raise UserError(
+                f"inputs of shape {tuple(shape)}: the model was given an example of shape {example.shape[1:]} and "
+                f"cannot take others: make the space with an example of this shape"
+            ) from error
+
+    spec = {decision.name: _group(decision) for decision in decisions}
+    init, apply = _supernet(model)
+    return SearchSpace(name or model.name, spec, init, apply, build, inherit, check, task=task)
+
+
+def _group(decision: Decision) -> Group:
+    return Group(edges=1, ops=decision.options, nodes=(((0, 0),),), concat=(1,))
+
+
+def _outline(model: Model, example: Any) -> Variables:
+    found: Variables = jax.eval_shape(under(uniform, model.init), jax.random.key(0), example)
+    return found
+
+
+def _supernet(model: Model) -> tuple[Any, Any]:
+    """Return `init` and `apply` of the model with all choices open."""
+
+    def init(key: PRNGKey, x: Any) -> Variables:
+        variables = under(uniform, model.init)(key, x)
+        if not model.draws:
+            return variables
+        return variables._replace(stats={**variables.stats, KEY: jax.random.key_data(jax.random.fold_in(key, 1))})
+
+    def apply(variables: Variables, mixture: Mixture, x: Any, *, train: bool) -> tuple[Any, Stats]:
+        stats = dict(variables.stats)
+        state = stats.pop(KEY, None)
+        key = after = None
+        if train and state is not None:
+            after, key = jax.random.split(jax.random.wrap_key_data(state))
+        mixed = under(lambda decision: _row(mixture[decision.name]), model.apply)
+        outputs, stats = mixed(Variables(variables.params, stats), x, train, key)
+        if state is not None:
+            stats = {**stats, KEY: state if after is None else jax.random.key_data(after)}
+        return outputs, stats
+
+    return init, apply
+
+
+def _row(rows: Array | Paths) -> Verdict:
+    if isinstance(rows, Paths):
+        return Paths(jnp.asarray(rows.weights)[0], jnp.asarray(rows.active)[0])
+    return jnp.asarray(rows)[0]
