@@ -27,8 +27,8 @@ class Decision(NamedTuple):
 
 
 Verdict = int | Array | Paths
-"""What a layer is to compute: one option alone, all of them mixed by weights `(K,)`, or a few of them, of weights `(K,)`
-and columns `(P,)`."""
+"""What a layer is to compute: one option alone, all of them mixed by weights `(K,)`, or a few of them, with weights
+`(K,)` and columns `(P,)`."""
 
 Decider = Callable[[Decision], Verdict]
 
