@@ -162,6 +162,8 @@ def _made(
     how = DEVICES[device].how
     table = fit(spec, architectures[fitted], costs[fitted])
     error = quality(costs[others], predict(spec, table, architectures[others]))
+    patterns = _patterns(spec, architectures, costs)
+    read = f"; which networks it cannot run was read off all {len(costs)} published entries" if patterns else ""
     classes, side = DATASETS[dataset]
     model = CostModel(
         name=device,
@@ -175,9 +177,9 @@ def _made(
         dtype=DEVICES[device].dtype,
         source=f"HW-NAS-Bench (Li et al., ICLR 2021), {metric} of NAS-Bench-201 networks on {dataset}, "
         f"{how}; additive table fitted to {len(fitted)} networks chosen by their operations alone (seed {seed}), its "
-        f"error is that on the other {len(others)} networks that the device can run",
+        f"error is that on the other {len(others)} networks that the device can run{read}",
         quality=error,
-        unsupported=_patterns(spec, architectures, costs),
+        unsupported=patterns,
     )
     return Made(model, cross_validate(spec, architectures[fitted], costs[fitted]))
 
