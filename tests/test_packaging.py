@@ -55,7 +55,15 @@ def test_wheel_metadata(wheel: Path) -> None:
         licence = archive.read(f"{info}/licenses/LICENSE")
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"test", "bench", "pareto", "cuda", "tpu", "notebook"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {
+        "test",
+        "bench",
+        "export",
+        "pareto",
+        "cuda",
+        "tpu",
+        "notebook",
+    }
     assert licence == (ROOT / "LICENSE").read_bytes()
     assert entries["console_scripts"]["dnas"] == "dnas.cli:main"
     assert entries["dnas.search_spaces"]["builtin"] == "search_spaces"

@@ -11,6 +11,7 @@ import click
 import jax
 
 from dnas.cli.data import data
+from dnas.cli.export import export
 from dnas.cli.methods import methods
 from dnas.cli.pareto import pareto
 from dnas.cli.profile import profile
@@ -53,7 +54,7 @@ def cli() -> None:
     """
 
 
-for _command in (search, study, pareto, train, report, profile, data, methods, list_settings):
+for _command in (search, study, pareto, train, report, export, profile, data, methods, list_settings):
     cli.add_command(_command)
 
 

@@ -33,6 +33,7 @@ from search_spaces.darts.cells import (
 )
 from search_spaces.darts.genotypes import named, published
 from search_spaces.darts.network import DerivedNetwork, auxiliary_size, edge_name
+from search_spaces.darts.source import python_source
 from search_spaces.darts.supernet import SuperNet
 
 OPS = (
@@ -303,5 +304,6 @@ __all__ = [
     "check_shape",
     "named",
     "published",
+    "python_source",
     "space",
 ]

@@ -17,6 +17,7 @@ from dnas.types import Network, SearchSpace, Variables
 from search_spaces.hypercuboid.grid import END, GRID, Grid, edge_name, end_name, stem_name
 from search_spaces.hypercuboid.network import DerivedNetwork, level_name
 from search_spaces.hypercuboid.paths import SPACE, Path, grid_of, known_ops, named, published, to_genotype, to_path
+from search_spaces.hypercuboid.source import python_source
 from search_spaces.hypercuboid.supernet import SuperNet
 
 OPS = ("max_pool_3x3", END)
@@ -210,6 +211,7 @@ __all__ = [
     "check_shape",
     "named",
     "published",
+    "python_source",
     "space",
     "to_genotype",
     "to_path",

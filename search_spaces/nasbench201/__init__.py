@@ -18,6 +18,7 @@ from dnas.nn.families import check_entangled, holders, own_part
 from dnas.types import Group, Network, SearchSpace, Variables
 from search_spaces.nasbench201.cells import CELL, EDGES, NODES, OPS, STAGES, chosen, edge_name, stage_name
 from search_spaces.nasbench201.network import DerivedNetwork
+from search_spaces.nasbench201.source import python_source
 from search_spaces.nasbench201.strings import (
     canonical,
     check_genotype,
@@ -213,6 +214,7 @@ __all__ = [
     "from_string",
     "index",
     "named",
+    "python_source",
     "space",
     "to_string",
 ]

@@ -13,7 +13,7 @@ from dnas.genotype import Genotype
 from dnas.shrinking import shrunk
 from dnas.types import Network, SearchSpace, Variables
 from search_spaces import darts
-from search_spaces.darts import build, check_genotype, check_shape, named
+from search_spaces.darts import build, check_genotype, check_shape, named, python_source
 from search_spaces.rdarts.subsets import OWN, SUBSETS, allowed, check_offered, check_subset, offered, ops
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -93,5 +93,6 @@ __all__ = [
     "named",
     "offered",
     "ops",
+    "python_source",
     "space",
 ]
