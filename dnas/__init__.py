@@ -1,11 +1,14 @@
 """Differentiable neural architecture search in JAX: a search is a value.
 
 `dnas.darts(space)` returns a `Search`, a pair of pure functions `init` and `step` that work under the caller's own
-`jit`, `scan` and `vmap`; `dnas.search.compose` puts one together from parts.
+`jit`, `scan` and `vmap`; `dnas.search.compose` puts one together from parts. `dnas.find(space, data)` is the whole of a
+search in one call: search, choose, train, compare.
 """
 
+from dnas import data, tasks
 from dnas.choices import Choice, InputChoice, Repeat, space
 from dnas.errors import UserError
+from dnas.find import Found, find
 from dnas.genotype import Cell, Edge, Genotype
 from dnas.methods.darts import darts
 from dnas.methods.darts_minus import darts_minus
@@ -31,7 +34,19 @@ from dnas.methods.sdarts import sdarts
 from dnas.methods.setn import setn
 from dnas.methods.sharp_darts import sharp_darts
 from dnas.methods.snas import snas
-from dnas.types import Batch, Batches, Between, Course, Group, Network, Search, SearchInfo, SearchSpace, SearchState
+from dnas.types import (
+    Batch,
+    Batches,
+    Between,
+    Course,
+    Group,
+    Network,
+    Search,
+    SearchInfo,
+    SearchSpace,
+    SearchState,
+    Task,
+)
 
 __all__ = [
     "Batch",
@@ -41,6 +56,7 @@ __all__ = [
     "Choice",
     "Course",
     "Edge",
+    "Found",
     "Genotype",
     "Group",
     "InputChoice",
@@ -50,6 +66,7 @@ __all__ = [
     "SearchInfo",
     "SearchSpace",
     "SearchState",
+    "Task",
     "UserError",
     "darts",
     "darts_minus",
@@ -57,10 +74,12 @@ __all__ = [
     "darts_pt",
     "darts_second_order",
     "darts_single_level",
+    "data",
     "drnas",
     "drnas_progressive",
     "drop_nas",
     "fair_darts",
+    "find",
     "gdas",
     "gm_nas",
     "idarts",
@@ -76,4 +95,5 @@ __all__ = [
     "sharp_darts",
     "snas",
     "space",
+    "tasks",
 ]

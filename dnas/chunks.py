@@ -5,7 +5,7 @@ so that nothing goes to or comes from the host while it runs.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,28 @@ class DeviceData(NamedTuple):
 
     x: Array
     y: Array
+
+
+class Drawn(Protocol):
+    """How a part of some data becomes minibatches; `Source` draws images, and any pytree may be drawn as well."""
+
+    @property
+    def size(self) -> int:
+        """Examples in the part."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Examples in a minibatch."""
+        ...
+
+    def batch(self, key: PRNGKey, data: Any, rows: Array) -> Batch:
+        """Gather the examples at `rows` and augment them, where they are augmented."""
+        ...
+
+    def plain(self, data: Any, rows: Array) -> Batch:
+        """Gather the examples at `rows` as they are looked at without augmentation."""
+        ...
 
 
 class Source(NamedTuple):
@@ -54,6 +76,10 @@ class Source(NamedTuple):
         x = augment(key, data.x[rows], self.mean, self.std, **self.augment._asdict())
         return self.devices.divide(Batch(x, data.y[rows]))
 
+    def plain(self, data: DeviceData, rows: Array) -> Batch:
+        """Gather and normalise the images at `rows`."""
+        return Batch(normalise(data.x[rows], self.mean, self.std), data.y[rows])
+
 
 class Chunk(NamedTuple):
     """A program that runs the next `length` steps of an epoch.
@@ -78,57 +104,82 @@ def together(chunk: Chunk) -> Chunk:
     return chunk._replace(run=run)
 
 
-def search_chunk(search: Search, train: Source, valid: Source, per_epoch: int, length: int) -> Chunk:
+def search_chunk(search: Search, train: Drawn, valid: Drawn, per_epoch: int, length: int) -> Chunk:
     """Return the program `(state, key, data, train_rows, valid_rows) -> ...` of a search.
 
     `train_rows` and `valid_rows` are the indices in `data` of the two parts, of the sizes of `train` and `valid`.
     """
 
-    def run(
-        state: Any, key: PRNGKey, data: DeviceData, train_rows: Array, valid_rows: Array
-    ) -> tuple[Any, Infos, Array]:
+    def run(state: Any, key: PRNGKey, data: Any, train_rows: Array, valid_rows: Array) -> tuple[Any, Infos, Array]:
         key_order, key_valid, key_augment = jax.random.split(key, 3)
+        order = _order(key_order, state, train, per_epoch)
 
-        def batches(step: Array, rows: Array) -> Batches:
+        def batches(step: Array, position: Array) -> Batches:
+            rows = order[position]
             key_train, key_other = jax.random.split(jax.random.fold_in(key_augment, step))
             other = random_batch(key_valid, step, valid.size, valid.batch_size)
             return Batches(
                 train.batch(key_train, data, train_rows[rows]), valid.batch(key_other, data, valid_rows[other])
             )
 
-        return _scan(search.step, batches, state, key_order, train, per_epoch, length)
+        return _scan(search.step, batches, state, per_epoch, length)
 
     return Chunk(run, length, per_epoch)
 
 
-def train_chunk(training: Training, train: Source, per_epoch: int, length: int) -> Chunk:
+def train_chunk(training: Training, train: Drawn, per_epoch: int, length: int) -> Chunk:
     """Return the program `(state, key, data) -> ...` of a network's training."""
 
-    def run(state: Any, key: PRNGKey, data: DeviceData) -> tuple[Any, Infos, Array]:
+    def run(state: Any, key: PRNGKey, data: Any) -> tuple[Any, Infos, Array]:
         key_order, key_augment = jax.random.split(key)
+        order = _order(key_order, state, train, per_epoch)
 
-        def batch(step: Array, rows: Array) -> Batch:
-            return train.batch(jax.random.fold_in(key_augment, step), data, rows)
+        def batch(step: Array, position: Array) -> Batch:
+            return train.batch(jax.random.fold_in(key_augment, step), data, order[position])
 
-        return _scan(training.step, batch, state, key_order, train, per_epoch, length)
+        return _scan(training.step, batch, state, per_epoch, length)
 
     return Chunk(run, length, per_epoch)
+
+
+def streamed_chunk(step: Callable[..., Any], per_epoch: int, length: int) -> Chunk:
+    """Return the program `(state, batches) -> ...` of a search or a training whose minibatches come from the host.
+
+    Args:
+        step: `(state, batch) -> (state, info)`.
+        per_epoch: steps in an epoch.
+        length: steps in a chunk, which is how many minibatches are stacked along the first axis of `batches`; beyond
+            the end of the epoch they may be anything.
+    """
+
+    def run(state: Any, batches: Any) -> tuple[Any, Infos, Array]:
+        first = state.step % per_epoch
+
+        def batch(step: Array, position: Array) -> Any:
+            del step
+            return jax.tree.map(lambda leaf: leaf[position - first], batches)
+
+        return _scan(step, batch, state, per_epoch, length)
+
+    return Chunk(run, length, per_epoch)
+
+
+def _order(key: PRNGKey, state: Any, source: Drawn, per_epoch: int) -> Array:
+    """Return the `(steps, batch_size)` rows of the present epoch's minibatches."""
+    return epoch_batches(key, state.step // per_epoch, source.size, source.batch_size)
 
 
 def _scan(
     step: Callable[..., Any],
     batch: Callable[[Array, Array], Any],
     state: Any,
-    key_order: PRNGKey,
-    source: Source,
     per_epoch: int,
     length: int,
 ) -> tuple[Any, Infos, Array]:
-    epoch, first = state.step // per_epoch, state.step % per_epoch
-    order = epoch_batches(key_order, epoch, source.size, source.batch_size)
+    first = state.step % per_epoch
 
     def take(state: Any, position: Array) -> tuple[Any, Infos]:
-        state, info = step(state, batch(state.step, order[position]))
+        state, info = step(state, batch(state.step, position))
         return state, info._asdict()
 
     def take_or_rest(state: Any, position: Array) -> tuple[Any, Infos]:

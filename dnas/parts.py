@@ -10,8 +10,8 @@ import optax
 from jax import lax
 
 from dnas.genotype import Genotype
-from dnas.losses import accuracy
 from dnas.relaxations.masked import offered
+from dnas.tasks import first_metric, scalar_loss, task_of
 from dnas.types import (
     Alpha,
     Array,
@@ -28,6 +28,7 @@ from dnas.types import (
     SearchState,
     Selection,
     Stats,
+    Task,
     Variables,
     Weights,
 )
@@ -37,15 +38,10 @@ Change = Callable[[Mixture, Variables, Batch], Mixture]
 
 
 class Told(NamedTuple):
-    """Loss and accuracy of one minibatch, as float32 scalars."""
+    """Loss and accuracy, or the task's first metric, of one minibatch, as float32 scalars."""
 
     loss: Array
     accuracy: Array
-
-
-def told(loss: Array, evaluation: Evaluation, batch: Batch) -> Told:
-    """Return what is reported of an evaluation."""
-    return Told(loss.astype(jnp.float32), accuracy(evaluation.outputs, batch.y))
 
 
 class Parts(NamedTuple):
@@ -57,7 +53,7 @@ class Parts(NamedTuple):
         selection: which architecture is kept in the end.
         weight_optimizer: updates the weights, and never sees `alpha`.
         alpha_optimizer: updates `alpha`, and never sees the weights.
-        loss: `(logits, labels) -> scalar`, of both levels.
+        task: what the outputs are for; its loss is that of both levels.
         regularisers: added to the outer loss.
     """
 
@@ -66,7 +62,7 @@ class Parts(NamedTuple):
     selection: Selection
     weight_optimizer: optax.GradientTransformation
     alpha_optimizer: optax.GradientTransformation
-    loss: Callable[[Array, Array], Array]
+    task: Task
     regularisers: tuple[Regulariser, ...] = ()
 
     def begin(self, key: PRNGKey, x: Array) -> SearchState:
@@ -97,10 +93,14 @@ class Parts(NamedTuple):
             variables = Variables(params, stats)
             if change is not None:
                 mixture = change(mixture, variables, batch)
-            logits, stats = self.space.apply(variables, mixture, batch.x, train=True)
-            return self.loss(logits, batch.y), Evaluation(stats, logits)
+            outputs, stats = self.space.apply(variables, mixture, batch.x, train=True)
+            return scalar_loss(self.task, outputs, batch), Evaluation(stats, outputs)
 
         return evaluate
+
+    def told(self, loss: Array, evaluation: Evaluation, batch: Batch) -> Told:
+        """Return what is reported of an evaluation."""
+        return Told(loss.astype(jnp.float32), first_metric(self.task, evaluation.outputs, batch))
 
     def update(
         self, grads: Params, opt: optax.OptState, params: Params, resting: Callable[[Params], Params] | None = None
@@ -162,7 +162,7 @@ class Parts(NamedTuple):
         return self.relaxation.expected(state.alpha, state.relaxation)
 
     def predict(self, state: SearchState, x: Array) -> Array:
-        """Return the supernet's logits in evaluation mode."""
+        """Return the supernet's outputs in evaluation mode."""
         return self.space.apply(Variables(state.params, state.stats), self.weights(state), x, train=False)[0]
 
     def select(self, state: SearchState) -> Genotype:
@@ -186,9 +186,14 @@ def gathered(
     selection: Selection,
     weight_optimizer: optax.GradientTransformation,
     alpha_optimizer: optax.GradientTransformation,
-    loss: Callable[[Array, Array], Array],
+    loss: Callable[[Any, Any], Array] | None,
     regularisers: Sequence[Regulariser],
 ) -> Parts:
-    """Return the parts of a search whose relaxation mixes only what the edges of the space offer."""
-    own = offered(relaxation, space.spec)
-    return Parts(space, own, selection, weight_optimizer, alpha_optimizer, loss, tuple(regularisers))
+    """Return the parts of a search whose relaxation mixes only what the edges of the space offer.
+
+    The task is the space's; a `loss`, `(outputs, targets) -> ()`, takes the place of its own.
+    """
+    own, task = offered(relaxation, space.spec), task_of(space)
+    if loss is not None:
+        task = task._replace(loss=lambda outputs, batch: loss(outputs, batch.y))
+    return Parts(space, own, selection, weight_optimizer, alpha_optimizer, task, tuple(regularisers))

@@ -17,8 +17,8 @@ from jax import lax
 
 from dnas.arguments import at_least_one
 from dnas.errors import UserError
-from dnas.losses import cross_entropy
-from dnas.parts import Change, Parts, Told, gathered, told
+from dnas.parts import Change, Parts, Told, gathered
+from dnas.tasks import scalar_loss
 from dnas.types import (
     Array,
     Batch,
@@ -50,7 +50,7 @@ def compose(
     selection: Selection,
     weight_optimizer: optax.GradientTransformation,
     alpha_optimizer: optax.GradientTransformation,
-    loss: Callable[[Array, Array], Array] = cross_entropy,
+    loss: Callable[[Any, Any], Array] | None = None,
     *,
     warm_up: int = 0,
     alpha_every: int = 1,
@@ -71,7 +71,8 @@ def compose(
         selection: which architecture is kept in the end.
         weight_optimizer: updates the weights, and never sees `alpha`.
         alpha_optimizer: updates `alpha`, and never sees the weights; its schedules count the steps of `alpha`.
-        loss: `(logits, labels) -> scalar`, of both levels.
+        loss: `(outputs, targets) -> scalar`, of both levels; `None`: that of the space's task, by default the cross
+            entropy.
         warm_up: steps at the beginning in which `alpha` rests. Resting costs nothing, except under `vmap`, which
             computes what it does not use.
         alpha_every: `alpha` moves in every so many-th step only.
@@ -179,7 +180,7 @@ def _alpha_turn(
         outer, memory = hypergradient.estimate(keys.alpha, bilevel, lower, state.alpha, state.hypergradient, batches)
         moved = parts.update_alpha(outer.grads, outer.loss, state)
         after = {**moved, "hypergradient": memory, "stats": outer.evaluation.stats}
-        return after, told(outer.loss, outer.evaluation, batches.valid)
+        return after, parts.told(outer.loss, outer.evaluation, batches.valid)
 
     after, outer = _unless_resting(plan, state, ("alpha", "alpha_opt", "charge", "hypergradient", "stats"), move)
     return _advance(plan, keys.alpha, state, after, batches.train), outer
@@ -190,7 +191,7 @@ def _weight_turn(plan: _Plan, state: SearchState, relaxed: Any, batch: Batch, ke
     inner = jax.value_and_grad(objective, has_aux=True)
     (loss, evaluation), grads = inner(state.params, state.alpha, state.stats, batch, keys.weights)
     after = _move_weights(plan, state, grads)
-    return after._replace(stats=evaluation.stats), told(loss, evaluation, batch)
+    return after._replace(stats=evaluation.stats), plan.parts.told(loss, evaluation, batch)
 
 
 def _joint_turn(plan: _Plan, state: SearchState, batch: Batch, keys: _Keys) -> tuple[SearchState, Told]:
@@ -198,7 +199,7 @@ def _joint_turn(plan: _Plan, state: SearchState, batch: Batch, keys: _Keys) -> t
     objective = parts.objective(state.relaxation, _change(plan, state.step, keys.perturbation))
     both = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
     (loss, evaluation), (grads, alpha_grads) = both(state.params, state.alpha, state.stats, batch, keys.weights)
-    train = told(loss, evaluation, batch)
+    train = parts.told(loss, evaluation, batch)
 
     after, _ = _unless_resting(
         plan, state, ("alpha", "alpha_opt", "charge"), lambda: (parts.update_alpha(alpha_grads, loss, state), train)
@@ -231,7 +232,12 @@ def _advance(plan: _Plan, key: PRNGKey, before: SearchState, after: SearchState,
     after = plan.parts.advance(key, before, after, plan.moves(before.step) if plan.rests else None)
     if plan.constraint is None:
         return after
-    return after._replace(alpha=plan.constraint(after.alpha, before.step, batch.x.shape[1:]))
+    return after._replace(alpha=plan.constraint(after.alpha, before.step, _example(batch.x)))
+
+
+def _example(x: Any) -> Any:
+    """Return the shape of one input, or the shapes of one where inputs are a pytree."""
+    return jax.tree.map(lambda leaf: leaf.shape[1:], x)
 
 
 def _change(plan: _Plan, step: Array, key: PRNGKey) -> Change | None:
@@ -244,8 +250,8 @@ def _change(plan: _Plan, step: Array, key: PRNGKey) -> Change | None:
         fixed = lax.stop_gradient(variables)
 
         def loss(mixture: Mixture) -> Array:
-            logits, _ = plan.parts.space.apply(fixed, mixture, batch.x, train=False)
-            return plan.parts.loss(logits, batch.y)
+            outputs, _ = plan.parts.space.apply(fixed, mixture, batch.x, train=False)
+            return scalar_loss(plan.parts.task, outputs, batch)
 
         still = lax.stop_gradient(mixture)
         moved = lax.stop_gradient(perturbation(key, still, loss, step))

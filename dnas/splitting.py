@@ -10,6 +10,7 @@ the fixed points that the tests hold them to are derived from these.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import jax
@@ -18,8 +19,7 @@ import optax
 from jax import lax
 
 from dnas.errors import UserError
-from dnas.losses import cross_entropy
-from dnas.parts import Parts, Told, gathered, told
+from dnas.parts import Parts, Told, gathered
 from dnas.types import (
     Alpha,
     Array,
@@ -45,7 +45,7 @@ def split_search(
     selection: Selection,
     weight_optimizer: optax.GradientTransformation,
     alpha_optimizer: optax.GradientTransformation,
-    loss: Callable[[Array, Array], Array] = cross_entropy,
+    loss: Callable[[Any, Any], Array] | None = None,
     *,
     balance: float = 10.0,
     coupling: float = 10.0,
@@ -69,7 +69,7 @@ def split_search(
         selection: which architecture is kept in the end.
         weight_optimizer: updates either copy, each with a state of its own.
         alpha_optimizer: updates `alpha`.
-        loss: `(logits, labels) -> scalar`, of both copies.
+        loss: `(outputs, targets) -> scalar`, of both copies; `None`: that of the space's task.
         balance: lambda, the weight of the training loss; 10 is the value of the paper's solvable model, as recalled.
         coupling: beta, the spring's constant; likewise. Times the learning rate it should be well below 1.
         regularisers: added to the objective.
@@ -137,10 +137,11 @@ def _step(plan: _Plan, state: SearchState, batches: Batches) -> tuple[SearchStat
 
 def _turns(plan: _Plan, state: SearchState, batches: Batches) -> tuple[_Turn, PRNGKey]:
     """Return what w and y are given, stacked in this order, and the key of the update of `alpha`."""
-    shapes = [[leaf.shape for leaf in batch] for batch in batches]
+    shapes = [[leaf.shape for leaf in jax.tree.leaves(batch)] for batch in batches]
     if shapes[0] != shapes[1]:
+        one, other = next(pair for pair in zip_longest(*shapes) if pair[0] != pair[1])
         raise UserError(
-            f"a split search got a training minibatch of {shapes[0][0]} and a validation minibatch of {shapes[1][0]}: "
+            f"a split search got a training minibatch of {one} and a validation minibatch of {other}: "
             f"give both the same shape"
         )
     key_alpha, key_weights = jax.random.split(jax.random.fold_in(state.key, state.step))
@@ -167,7 +168,7 @@ def _move_weights(
 
         grads = jax.tree.map(pulled, grads, own.params, other.params)
         params, opt = plan.parts.update(grads, own.opt, own.params)
-        return (other, Lower(params, evaluation.stats, opt)), told(loss, evaluation, turn.batch)
+        return (other, Lower(params, evaluation.stats, opt)), plan.parts.told(loss, evaluation, turn.batch)
 
     w = Lower(state.params, state.stats, state.weight_opt)
     return lax.scan(move, (w, state.hypergradient), turns)

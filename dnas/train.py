@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dnas.losses import accuracy, cross_entropy
-from dnas.types import Array, Batch, Network, Output, Params, PRNGKey, Stats, Variables
+from dnas.tasks import classification, first_metric, scalar_loss
+from dnas.types import Array, Batch, Network, Output, Params, PRNGKey, Stats, Task, Variables
 
 
 class TrainState(NamedTuple):
@@ -22,7 +22,7 @@ class TrainState(NamedTuple):
 
 
 class TrainInfo(NamedTuple):
-    """What one training step reports, as float32 scalars."""
+    """What one training step reports, as float32 scalars; the accuracy is the first metric of the network's task."""
 
     train_loss: Array
     train_accuracy: Array
@@ -32,14 +32,14 @@ class Training(NamedTuple):
     """The training of a network as a value.
 
     Attributes:
-        init: `(key, x) -> TrainState`; `x` is a `(B, H, W, C)` example input.
+        init: `(key, x) -> TrainState`; `x` is an example input, such as `(B, H, W, C)` images.
         step: `(state, batch) -> (state, TrainInfo)`; pure.
-        predict: `(state, x) -> logits` in evaluation mode.
+        predict: `(state, x) -> outputs` in evaluation mode.
     """
 
-    init: Callable[[PRNGKey, Array], TrainState]
+    init: Callable[[PRNGKey, Any], TrainState]
     step: Callable[[TrainState, Batch], tuple[TrainState, TrainInfo]]
-    predict: Callable[[TrainState, Array], Array]
+    predict: Callable[[TrainState, Any], Any]
 
 
 def supervised(
@@ -48,6 +48,7 @@ def supervised(
     *,
     drop_path: Callable[[Array], Array] | float = 0.0,
     auxiliary_weight: float = 0.4,
+    task: Task | None = None,
 ) -> Training:
     """Return the supervised training of `network`.
 
@@ -55,10 +56,12 @@ def supervised(
         network: what is trained.
         optimizer: updates its weights.
         drop_path: probability with which drop path zeroes a sample's path, constant or as a function of the step.
-        auxiliary_weight: factor of the auxiliary head's cross entropy, where there is one.
+        auxiliary_weight: factor of the auxiliary head's loss, where there is one.
+        task: what the outputs are for; `None`: classification.
     """
+    own = classification() if task is None else task
 
-    def init(key: PRNGKey, x: Array) -> TrainState:
+    def init(key: PRNGKey, x: Any) -> TrainState:
         key_weights, key_steps = jax.random.split(key)
         variables = network.init(key_weights, x)
         return TrainState(
@@ -71,18 +74,18 @@ def supervised(
 
         def objective(params: Params) -> tuple[Array, tuple[Output, Stats]]:
             output, stats = network.apply(Variables(params, state.stats), batch.x, train=True, key=key, drop_path=rate)
-            loss = cross_entropy(output.logits, batch.y)
+            loss = scalar_loss(own, output.logits, batch)
             if output.auxiliary is not None:
-                loss = loss + auxiliary_weight * cross_entropy(output.auxiliary, batch.y)
+                loss = loss + auxiliary_weight * scalar_loss(own, output.auxiliary, batch)
             return loss, (output, stats)
 
         (loss, (output, stats)), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
         updates, opt = optimizer.update(grads, state.opt, state.params)
         params = optax.apply_updates(state.params, updates)
-        info = TrainInfo(loss, accuracy(output.logits, batch.y))
+        info = TrainInfo(loss, first_metric(own, output.logits, batch))
         return TrainState(params, stats, opt, state.key, state.step + 1), info
 
-    def predict(state: TrainState, x: Array) -> Array:
+    def predict(state: TrainState, x: Any) -> Any:
         return network.apply(Variables(state.params, state.stats), x, train=False)[0].logits
 
     return Training(init, step, predict)

@@ -90,13 +90,14 @@ class Workload(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What a network computes: logits, and those of an auxiliary head where there is one.
+    """What a network computes: what its task is about, and the same of an auxiliary head where there is one.
 
-    Logits are `(B, classes)` for images and `(B, T, classes)` for windows of T tokens.
+    Logits are `(B, classes)` for images and `(B, T, classes)` for windows of T tokens; what they are for other tasks,
+    such as predictions `(B,)` of a regression, or a pytree, is between the network and its `Task`.
     """
 
-    logits: Array
-    auxiliary: Array | None = None
+    logits: Any
+    auxiliary: Any = None
 
 
 class Network(NamedTuple):
@@ -158,11 +159,15 @@ class Task(NamedTuple):
         loss: `(outputs, batch) -> ()`, minimised by both levels and in retraining.
         metrics: `(outputs, batch) -> {name: ()}`, means over the batch; results are judged by the first.
         larger_is_better: whether a larger value of that first metric is a better one.
+        weight: `(batch) -> ()`, how much the loss and the metrics of a batch count among those of others, which is
+            what they are means over, such as the number of labels that are not masked; `None`: the batch's rows. A
+            Python number says that it depends on shapes alone.
     """
 
     loss: "Callable[[Any, Batch], Array]"
     metrics: "Callable[[Any, Batch], Mapping[str, Array]]"
     larger_is_better: bool = True
+    weight: "Callable[[Batch], Array | float] | None" = None
 
 
 def _without_settings(**settings: Any) -> Any:
@@ -221,10 +226,10 @@ class Relaxation(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A minibatch: inputs `(B, ...)` and targets `(B, ...)`."""
+    """A minibatch: inputs `(B, ...)` and targets `(B, ...)`; either may be any pytree of arrays, such as a graph."""
 
-    x: Array
-    y: Array
+    x: Any
+    y: Any
 
 
 class Batches(NamedTuple):
@@ -238,7 +243,7 @@ class Evaluation(NamedTuple):
     """What a loss function returns beside its value: new running statistics and the outputs."""
 
     stats: Stats
-    outputs: Array
+    outputs: Any
 
 
 class Objective(Protocol):
@@ -324,7 +329,7 @@ class Constraint(Protocol):
         Args:
             alpha: as a step left them.
             step: () int32, number of steps taken before this one.
-            shape: (H, W, C) of the images.
+            shape: (H, W, C) of the images; where inputs are a pytree, a pytree of such shapes.
         """
         ...
 
@@ -369,6 +374,9 @@ class SearchState(NamedTuple):
 class SearchInfo(NamedTuple):
     """What one search step reports, as float32 scalars: each level's loss and accuracy on its own minibatch.
 
+    The accuracy is the first metric of the space's task: the accuracy where that is classification, else whatever the
+    task is judged by, such as a squared error, of which a smaller value may be the better one.
+
     Where a step evaluates no validation minibatch, because the search has one level or the architecture parameters
     rest, the training values stand in place of the validation values.
     """
@@ -384,7 +392,9 @@ class Between(NamedTuple):
 
     Attributes:
         scores: `(state, weights) -> (accuracies, losses)`, two `(N,)` arrays of floats: the supernet on all validation
-            data, with batch statistics, mixed by each of N candidates' weights, `(N, edges, ops)` for each group.
+            data, with batch statistics, mixed by each of N candidates' weights, `(N, edges, ops)` for each group. For
+            other tasks than classification their first metric is in place of the accuracy, negated where smaller is
+            better, so that larger is always better.
         batches: `(index) -> Batches`, minibatches of both levels without augmentation; the same for the same `index`.
     """
 

@@ -1,11 +1,19 @@
-"""Images to search and train on: `digits`, `cifar10`, and the user's own as `npz:FILE` or `folder:DIR`."""
+"""Data to search and train on.
+
+Images by name, for the command line: `digits`, `cifar10`, and the user's own as `npz:FILE` or `folder:DIR`. Data of any
+kind, for `dnas.find`: `arrays`, `whole`, `iterators` and `grain`.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from dnas.data import cifar10, digits, folder, npz
+from dnas.data.arrays import arrays
 from dnas.data.dataset import Augment, Dataset, fingerprint, make
+from dnas.data.grain import grain
+from dnas.data.iterators import iterators
+from dnas.data.whole import whole
 from dnas.errors import UserError, unknown
 
 Loader = Callable[[str, str | Path | None], Dataset]
@@ -19,7 +27,20 @@ LOADERS: Mapping[str, Loader] = MappingProxyType(
 NAMES: tuple[str, ...] = tuple(LOADERS)
 """The data sets that `load` knows, as a user writes them."""
 
-__all__ = ["LOADERS", "NAMES", "Augment", "Dataset", "Loader", "fingerprint", "load", "make"]
+__all__ = [
+    "LOADERS",
+    "NAMES",
+    "Augment",
+    "Dataset",
+    "Loader",
+    "arrays",
+    "fingerprint",
+    "grain",
+    "iterators",
+    "load",
+    "make",
+    "whole",
+]
 
 
 def load(spec: str, data_dir: str | Path | None = None) -> Dataset:

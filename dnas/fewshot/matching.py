@@ -15,7 +15,7 @@ from jax import lax
 
 from dnas.compiling import compiler_options
 from dnas.errors import UserError
-from dnas.losses import cross_entropy
+from dnas.tasks import scalar_loss, task_of
 from dnas.types import Array, Batch, Params, SearchSpace, Variables, Weights
 
 
@@ -64,6 +64,8 @@ def operation_gradients(
             the mixture, as on DARTS.
     """
 
+    task = task_of(space)
+
     def gradients(variables: Variables, weights: Weights, edge: Array, batch: Batch) -> Params:
         own = weights[group][edge]
 
@@ -71,8 +73,8 @@ def operation_gradients(
             mixture = {**weights, group: weights[group].at[edge].set(row)}
 
             def loss(params: Params) -> Array:
-                logits, _ = space.apply(Variables(params, variables.stats), mixture, batch.x, train=True)
-                return cross_entropy(logits, batch.y)
+                outputs, _ = space.apply(Variables(params, variables.stats), mixture, batch.x, train=True)
+                return scalar_loss(task, outputs, batch)
 
             return jax.grad(loss)(variables.params)
 

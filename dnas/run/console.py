@@ -98,4 +98,4 @@ class Bar:
 def _number(name: str, value: float) -> str:
     if name.endswith("accuracy"):
         return f"{100 * value:.1f}%"
-    return f"{value:.0f}" if name == "images/s" or abs(value) >= 100 else f"{value:.3f}"
+    return f"{value:.0f}" if name.endswith("/s") or abs(value) >= 100 else f"{value:.3f}"

@@ -9,8 +9,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from dnas.checkpoint import Checkpoints
 from dnas.devices import processes
 from dnas.errors import CannotWrite, UserError, reason
+from dnas.run.board import Board
 
 CONFIG, PROGRESS, METRICS, RESULT, GENOTYPE = (
     "config.json",
@@ -95,9 +97,21 @@ class RunDirectory:
     @processes.by_first
     def last_metrics(self, phase: str) -> dict[str, Any]:
         """Return a phase's last line of the metrics; empty if there is none."""
-        lines = (self.path / METRICS).read_text(encoding="utf-8").splitlines() if (self.path / METRICS).exists() else []
-        records = [record for record in map(json.loads, lines) if record["phase"] == phase]
+        records = self.metrics(phase)
         return records[-1] if records else {}
+
+    @processes.by_first
+    def metrics(self, phase: str) -> list[dict[str, Any]]:
+        """Return a phase's lines of the metrics, without one that a kill left half-written."""
+        return [record for record, _ in _records(self.path / METRICS) if record["phase"] == phase]
+
+    def checkpoints(self, name: str) -> Checkpoints:
+        """Return the checkpoints of this name."""
+        return Checkpoints(self.path / "checkpoints" / name)
+
+    def board(self, phase: str, first: int) -> Board | None:
+        """Return a phase's event file for TensorBoard, whose epochs from `first` on are written anew."""
+        return Board(self.path / "tb" / phase, first)
 
     @processes.by_first
     def trim_metrics(self, phase: str, step: int) -> None:
@@ -105,15 +119,20 @@ class RunDirectory:
         target = self.path / METRICS
         if not target.exists():
             return
-        kept = []
-        for line in target.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if record["phase"] != phase or record["step"] <= step:
-                kept.append(line)
+        kept = [line for record, line in _records(target) if record["phase"] != phase or record["step"] <= step]
         _write_text(target, "".join(f"{line}\n" for line in kept))
+
+
+def _records(path: Path) -> list[tuple[dict[str, Any], str]]:
+    """Return the lines of the metrics as values and as they stand, without half-written ones."""
+    found = []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    for line in lines:
+        try:
+            found.append((json.loads(line), line))
+        except ValueError:
+            continue
+    return found
 
 
 @processes.by_first

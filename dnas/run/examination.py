@@ -1,38 +1,38 @@
 """What a search may ask of its data between two epochs, as compiled programs."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dnas.chunks import DeviceData, Source
+from dnas.chunks import Drawn
 from dnas.compiling import compiler_options
-from dnas.data.augment import normalise
 from dnas.data.sampling import random_batch
-from dnas.losses import cross_entropy
-from dnas.types import Array, Batch, Batches, Between, PRNGKey, SearchSpace, SearchState, Variables, Weights
+from dnas.tasks import batch_weight, first_metric, scalar_loss, task_of
+from dnas.types import Array, Batch, Batches, Between, PRNGKey, SearchSpace, SearchState, Task, Variables, Weights
 
 
 class Shown(NamedTuple):
-    """The part of the images that belongs to one level.
+    """The part of the data, usually images, that belongs to one level.
 
     Attributes:
-        images: images on the device.
+        images: the data on the device.
         rows: indices of the part.
         source: how it becomes minibatches.
     """
 
-    images: DeviceData
+    images: Any
     rows: Array
-    source: Source
+    source: Drawn
 
     def batch(self, chosen: Array) -> Batch:
         """Return the images at positions `chosen` of the part, as they are."""
-        rows = self.rows[chosen]
-        return Batch(normalise(self.images.x[rows], self.source.mean, self.source.std), self.images.y[rows])
+        return self.source.plain(self.images, self.rows[chosen])
 
 
 def examination(space: SearchSpace, train: Shown, valid: Shown, key: PRNGKey, *, abreast: int | None = None) -> Between:
@@ -49,12 +49,11 @@ def examination(space: SearchSpace, train: Shown, valid: Shown, key: PRNGKey, *,
         abreast: how many candidates are evaluated together, under `vmap`; `None`: all, except on CPUs one, where
             that is no faster (experiments/results/bench/candidates.md). The numbers are the same up to rounding.
     """
-    most = max(len(group.ops) for group in space.spec.values())
-    most = max(most, *(len(node) for group in space.spec.values() for node in group.nodes), 1)
+    most, task = most_candidates(space), task_of(space)
     if abreast is None:
         abreast = 1 if jax.default_backend() == "cpu" else most
     most = math.ceil(most / abreast) * abreast
-    program = jax.jit(_examine, static_argnums=(0, 1, 2), compiler_options=compiler_options())
+    program = jax.jit(_examine, static_argnums=(0, 1, 2, 3), compiler_options=compiler_options())
 
     def scores(state: SearchState, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
         candidates = {name: np.asarray(rows, np.float32) for name, rows in weights.items()}
@@ -62,10 +61,12 @@ def examination(space: SearchSpace, train: Shown, valid: Shown, key: PRNGKey, *,
         accuracies, losses = [], []
         # Always as many candidates, of which only the first are computed: one program for all decisions.
         for first in range(0, count, most):
-            part = {name: _filled(rows[first : first + most], most) for name, rows in candidates.items()}
+            part = {name: filled(rows[first : first + most], most) for name, rows in candidates.items()}
             some = min(most, count - first)
             own = Variables(state.params, state.stats)
-            accuracy, loss = program(space.apply, valid.source, abreast, own, part, some, valid.images, valid.rows)
+            accuracy, loss = program(
+                space.apply, task, valid.source, abreast, own, part, some, valid.images, valid.rows
+            )
             accuracies.append(np.asarray(accuracy, np.float64)[:some])
             losses.append(np.asarray(loss, np.float64)[:some])
         return np.concatenate(accuracies), np.concatenate(losses)
@@ -81,35 +82,57 @@ def examination(space: SearchSpace, train: Shown, valid: Shown, key: PRNGKey, *,
     return Between(scores, batches)
 
 
+def most_candidates(space: SearchSpace) -> int:
+    """Return how many candidates a decision has at most: the operations of an edge, or the edges of a node."""
+    ops = max(len(group.ops) for group in space.spec.values())
+    return max(ops, *(len(node) for group in space.spec.values() for node in group.nodes), 1)
+
+
+def judged(task: Task, outputs: Any, batch: Batch) -> Array:
+    """Return `(2,)` the first metric, negated where smaller is better, and the loss."""
+    metric = first_metric(task, outputs, batch)
+    return jnp.stack([metric if task.larger_is_better else -metric, scalar_loss(task, outputs, batch)])
+
+
 def _examine(
     apply: object,
-    source: Source,
+    task: Task,
+    source: Drawn,
     abreast: int,
     own: Variables,
     candidates: Weights,
     count: Array,
-    images: DeviceData,
+    images: Any,
     rows: Array,
 ) -> tuple[Array, Array]:
-    """Return accuracy and loss of the first `count` candidates; whatever comes for the others."""
+    """Return what is `judged` of the first `count` candidates, in two arrays; whatever comes for the others."""
     assert callable(apply)
     shown = Shown(images, rows, source)
     whole = jnp.arange(source.size // source.batch_size * source.batch_size).reshape(-1, source.batch_size)
 
     def one(mixture: Weights, batch: Batch) -> Array:
-        logits, _ = apply(own, mixture, batch.x, train=True)
-        hits = jnp.mean(jnp.argmax(logits, axis=-1) == batch.y)
-        return jnp.stack([hits, cross_entropy(logits, batch.y)])
+        return judged(task, apply(own, mixture, batch.x, train=True)[0], batch)
+
+    def averaged(values: Callable[[Batch], Array]) -> Array:
+        """Return the mean of the values over all minibatches, each by its weight."""
+
+        def see(chosen: Array) -> tuple[Array, ...]:
+            batch = shown.batch(chosen)
+            seen, weight = values(batch), batch_weight(task, batch)
+            return (seen,) if isinstance(weight, float) else (seen * weight, weight)
+
+        seen, *weights = lax.map(see, whole)
+        return seen.sum(axis=0) / weights[0].sum() if weights else seen.mean(axis=0)
 
     def few(index: Array) -> Array:
         """Return the scores of `abreast` candidates, which see each minibatch together."""
         if abreast == 1:
             mixture = {name: stacked[index] for name, stacked in candidates.items()}
-            return lax.map(lambda chosen: one(mixture, shown.batch(chosen)), whole).mean(axis=0)[None]
+            return averaged(partial(one, mixture))[None]
         mixtures = {
             name: lax.dynamic_slice_in_dim(stacked, index * abreast, abreast) for name, stacked in candidates.items()
         }
-        return lax.map(lambda chosen: jax.vmap(one, (0, None))(mixtures, shown.batch(chosen)), whole).mean(axis=0)
+        return averaged(lambda batch: jax.vmap(one, (0, None))(mixtures, batch))
 
     most = len(next(iter(candidates.values())))
     results = jnp.zeros((most // abreast, abreast, 2))
@@ -118,5 +141,6 @@ def _examine(
     return results.reshape(most, 2)[:, 0], results.reshape(most, 2)[:, 1]
 
 
-def _filled(rows: np.ndarray, count: int) -> np.ndarray:
+def filled(rows: np.ndarray, count: int) -> np.ndarray:
+    """Return `count` candidates, of which the first are `rows` and the others are not looked at."""
     return np.concatenate([rows, np.zeros((count - len(rows), *rows.shape[1:]), rows.dtype)])

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -63,18 +62,22 @@ def run_phases(lanes: Sequence[Lane], screen: Screen, stop: Stop) -> list[Finish
     chunk = phase.chunk if len(lanes) == 1 else together(phase.chunk)
     state, arguments = _stacked(tracks)
     step, over = int(tracks[0].state.step), phase.over(tracks[0].state)
-    program = chunk.run if over else _compile(phase.devices, chunk.run, state, arguments, tracks, title, screen)
+    drawn = _drawn(phase, step, over)
+    given = (state, *arguments, *drawn)
+    program = chunk.run if over else _compile(phase.devices, chunk.run, given, tracks, title, screen)
     stop.check()
     with ExitStack() as stack:
-        boards = [
-            _board(stack, track.folder / "tb" / phase.name, step // phase.chunk.per_epoch + 1) for track in tracks
-        ]
+        boards = [_board(stack, track.run, phase.name, step // phase.chunk.per_epoch + 1) for track in tracks]
         bar = stack.enter_context(screen.bar(title, phase.epochs, phase.chunk.per_epoch, step))
         while not over:
             first, started = step, time.perf_counter()
             for track in tracks:
                 track.state = None
-            state, infos, finite = program(state, *arguments)
+            state, infos, finite = program(state, *arguments, *drawn)
+            following = step + _steps(phase, step)
+            if phase.stream is not None and following < phase.epochs * phase.chunk.per_epoch:
+                # While the device works.
+                phase.stream.ahead(_steps(phase, following))
             infos, finite, steps = jax.device_get((infos, finite, state.step))
             step = int(np.max(steps))
             elapsed = time.perf_counter() - started
@@ -93,14 +96,16 @@ def run_phases(lanes: Sequence[Lane], screen: Screen, stop: Stop) -> list[Finish
                         track.close_epoch(step, rate / len(tracks), boards[index], screen)
                         over = over or phase.over(track.state)
                     if save or over:
-                        track.checkpoints.save(step, (track.state, phase.devices.everywhere(track.progress)))
+                        saved = (track.state, phase.devices.everywhere(track.progress))
+                        track.checkpoints.save(step, (*saved, *_mark(phase)))
             if phase.turn is not None and epoch_done:
                 state = tracks[0].state
-            bar.update(step, {**_mean(tracks), "images/s": rate})
+            bar.update(step, {**_mean(tracks), f"{phase.unit}/s": rate})
             if all(track.diverged for track in tracks):
                 break
             if not over or stop.requested:
                 stop.check()
+            drawn = _drawn(phase, step, over)
     return [track.outcome() for track in tracks]
 
 
@@ -115,8 +120,9 @@ def last_state(lane: Lane, like: Any) -> Any:
     if not steps:
         raise UserError(f"{str(checkpoints.path)!r} holds no checkpoint: run the search again")
     zero = jnp.zeros(())
-    shapes = jax.eval_shape(lane.phase.chunk.run, like, *lane.phase.arguments)[1]
-    return checkpoints.load(steps[-1], (like, Progress({name: zero for name in shapes}, zero, zero)))[0]
+    shapes = _infos(lane.phase, like)
+    saved = (like, Progress({name: zero for name in shapes}, zero, zero), *_mark(lane.phase))
+    return checkpoints.load(steps[-1], saved)[0]
 
 
 def align(lanes: Sequence[Lane]) -> bool:
@@ -147,10 +153,6 @@ class _Track:
     last: dict[str, Any]
     means: dict[str, float] = field(default_factory=dict)
     diverged: Diverged | None = None
-
-    @property
-    def folder(self) -> Path:
-        return self.run.path
 
     def advance(self, values: Any, first: int, step: int, elapsed: float) -> None:
         infos, finite = values
@@ -195,15 +197,17 @@ def _begin(lane: Lane, screen: Screen, stop: Stop) -> _Track:
 def _resume(
     phase: Phase, checkpoints: Checkpoints, state: Any, run: RunDirectory, screen: Screen
 ) -> tuple[Any, Progress]:
-    shapes = jax.eval_shape(phase.chunk.run, state, *phase.arguments)[1]
+    shapes = _infos(phase, state)
     zero = jnp.zeros(())
     spent = (phase.before.seconds, phase.before.compile_seconds) if phase.before else (0.0, 0.0)
     fresh = Progress({name: zero for name in shapes}, *map(jnp.float32, spent))
-    restored = checkpoints.restore((state, phase.devices.everywhere(fresh)), screen.warn)
+    restored = checkpoints.restore((state, phase.devices.everywhere(fresh), *_mark(phase)), screen.warn)
     if restored is None:
         checkpoints.forget_after(-1)
         run.trim_metrics(phase.name, int(state.step))
         return state, fresh
+    if phase.stream is not None:
+        phase.stream.seek(restored[2])
     if phase.over(restored[0]):
         # What follows in the metrics is a later stage's.
         return restored[0], phase.devices.here(restored[1])
@@ -214,9 +218,36 @@ def _resume(
     return restored[0], phase.devices.here(restored[1])
 
 
-def _board(stack: ExitStack, folder: Path, first: int) -> Board | None:
+def _board(stack: ExitStack, run: RunDirectory, name: str, first: int) -> Board | None:
     """Open a phase's event file, in process 0 only."""
-    return processes.all_do(lambda: stack.enter_context(Board(folder, first)) if processes.first() else None)
+
+    def enter() -> Board | None:
+        board = run.board(name, first) if processes.first() else None
+        return stack.enter_context(board) if board else None
+
+    return processes.all_do(enter)
+
+
+def _steps(phase: Phase, step: int) -> int:
+    """Return how many steps the chunk that begins at `step` takes."""
+    return min(phase.chunk.length, phase.chunk.per_epoch - step % phase.chunk.per_epoch)
+
+
+def _infos(phase: Phase, state: Any) -> dict[str, Any]:
+    """Return the shapes of what the program reports."""
+    drawn = () if phase.stream is None else (phase.stream.peek(_steps(phase, int(state.step))),)
+    infos: dict[str, Any] = jax.eval_shape(phase.chunk.run, state, *phase.arguments, *drawn)[1]
+    return infos
+
+
+def _drawn(phase: Phase, step: int, over: bool) -> tuple[Any, ...]:
+    """Return what the host gives to the next chunk."""
+    return () if phase.stream is None or over else (phase.stream.take(_steps(phase, step)),)
+
+
+def _mark(phase: Phase) -> tuple[Any, ...]:
+    """Return what a checkpoint holds of the host's data."""
+    return () if phase.stream is None else (jax.tree.map(jnp.asarray, phase.stream.mark()),)
 
 
 def _stacked(tracks: Sequence[_Track]) -> tuple[Any, tuple[Any, ...]]:
@@ -233,22 +264,21 @@ def _take(tree: Any, index: int, count: int) -> Any:
 
 
 def _mean(tracks: Sequence[_Track]) -> dict[str, float]:
-    lines = [_short(track.means) for track in tracks if track.diverged is None]
+    lines = [_short(track.means, track.phase.metric) for track in tracks if track.diverged is None]
     return {name: sum(line[name] for line in lines) / len(lines) for name in lines[0]} if lines else {}
 
 
 def _compile(
     devices: Devices,
     run: Callable[..., Any],
-    state: Any,
-    arguments: tuple[Any, ...],
+    given: tuple[Any, ...],
     tracks: Sequence[_Track],
     title: str,
     screen: Screen,
 ) -> Callable[..., Any]:
     started = time.perf_counter()
     with screen.working(f"{title}: compiling"):
-        lowered = devices.jit(run, donate_argnums=0).lower(state, *arguments)
+        lowered = devices.jit(run, donate_argnums=0).lower(*given)
         program = lowered.compile(compiler_options=compiler_options())
     spent = jnp.float32((time.perf_counter() - started) / len(tracks))
     for track in tracks:
@@ -276,9 +306,10 @@ def _check(phase: Phase, infos: dict[str, np.ndarray], finite: bool, first: int,
         raise Diverged(f"{phase.title}: the weights became NaN or infinite at step {step}")
 
 
-def _short(means: dict[str, float]) -> dict[str, float]:
+def _short(means: dict[str, float], metric: str) -> dict[str, float]:
     chosen = ("train_loss", "valid_accuracy") if "valid_accuracy" in means else ("train_loss", "train_accuracy")
-    return {name.replace("_", " "): means[name] for name in chosen if name in means}
+    shown = {name: name.replace("_accuracy", f" {metric}").replace("_", " ") for name in chosen}
+    return {shown[name]: means[name] for name in chosen if name in means}
 
 
 def _line(
@@ -289,7 +320,7 @@ def _line(
         "epoch": epoch,
         "step": step,
         "seconds": round(float(progress.seconds), 3),
-        "images_per_second": round(rate, 1),
+        f"{phase.unit}_per_second": round(rate, 1),
         **means,
         **phase.record(state, epoch),
     }

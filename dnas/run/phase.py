@@ -9,6 +9,7 @@ from dnas.checkpoint import Checkpoints
 from dnas.chunks import Chunk
 from dnas.devices import ONE, Devices
 from dnas.run.directory import RunDirectory
+from dnas.run.stream import Stream
 
 
 class Diverged(Exception):
@@ -34,6 +35,10 @@ class Phase(NamedTuple):
         done: `(state) -> bool`, whether the phase ends at the end of this epoch, though not all are over.
         stage: counts programs that continue one another under one name; each has checkpoints of its own.
         before: what the stages before took.
+        stream: minibatches from the host, which the program gets after `arguments`, a chunk's at a time; `None` where
+            `arguments` hold all data.
+        unit: what one goes through as many of in a step as `images_per_step` says.
+        metric: what `train_accuracy` and `valid_accuracy` are, for whoever watches.
     """
 
     name: str
@@ -51,6 +56,9 @@ class Phase(NamedTuple):
     done: Callable[[Any], bool] | None = None
     stage: int = 1
     before: "Finished | None" = None
+    stream: Stream | None = None
+    unit: str = "images"
+    metric: str = "accuracy"
 
     def over(self, state: Any) -> bool:
         """Return whether the state is one in which the phase ends."""
@@ -68,7 +76,7 @@ class Lane(NamedTuple):
     def checkpoints(self) -> Checkpoints:
         """Return the phase's checkpoints in the run."""
         stage = f"-{self.phase.stage}" if self.phase.stage > 1 else ""
-        return Checkpoints(self.run.path / "checkpoints" / f"{self.phase.name}{stage}")
+        return self.run.checkpoints(f"{self.phase.name}{stage}")
 
 
 class Progress(NamedTuple):

@@ -303,20 +303,11 @@ def search_all(runs: Sequence[tuple[RunDirectory, Plan]], screen: Screen, stop: 
         try:
             if isinstance(finished, Diverged):
                 raise finished
-            _found(lane.run, *_to_the_end(lane.run, stage, finished, screen, stop), len(lanes))
+            _found(lane.run, *searching.to_the_end(lane.run, stage, finished, screen, stop), len(lanes))
             failures.append(None)
         except Diverged as failure:
             failures.append(failure)
     return failures
-
-
-def _to_the_end(
-    run: RunDirectory, stage: Searching, finished: Finished, screen: Screen, stop: Stop
-) -> tuple[Searching, Finished]:
-    """Run the stages that follow one; return the last and what it left."""
-    while (following := stage.following(finished)) is not None:
-        stage, finished = following, run_phase(following.phase, run, screen, stop)
-    return stage, finished
 
 
 def _found(run: RunDirectory, stage: Searching, finished: Finished, together: int) -> None:
@@ -385,6 +376,7 @@ def _trained(
             train_settings,
             jax.random.fold_in(plan.key, 1),
             plan.devices,
+            plan.space.task,
         )
         finished = run_phase(prepared.phase, run, screen, stop)
         if name == "retrain":

@@ -15,8 +15,9 @@ from dnas.errors import UserError
 from dnas.optimizers import clipped_sgd, cosine_by_epoch
 from dnas.run.loop import run_once
 from dnas.run.phase import Finished, Phase
+from dnas.scoring import scorer
 from dnas.train import Training, TrainState, supervised
-from dnas.types import Array, Network, PRNGKey
+from dnas.types import Array, Network, PRNGKey, Task
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,12 @@ def retraining(
     settings: TrainSettings,
     key: PRNGKey,
     devices: Devices = ONE,
+    task: Task | None = None,
 ) -> Retraining:
-    """Prepare the training of `network` on all training images of `dataset`, which are `images` on the devices."""
+    """Prepare the training of `network` on all training images of `dataset`, which are `images` on the devices.
+
+    Where the outputs are for another `task` than classification, the test accuracy is that task's first metric.
+    """
     size = len(dataset.x_train)
     if settings.batch_size > size:
         raise UserError(f"retrain.batch_size is {settings.batch_size}, but there are only {size} training images")
@@ -129,6 +134,7 @@ def retraining(
         optimizer,
         drop_path=drop_path if settings.drop_path else 0.0,
         auxiliary_weight=settings.auxiliary_weight,
+        task=task,
     )
     augment = choose(dataset.augment, settings.crop_padding, settings.flip, settings.cutout)
     source = Source(size, settings.batch_size, augment, dataset.mean, dataset.std, devices)
@@ -140,7 +146,11 @@ def retraining(
     count = devices.jit(evaluation(training.predict, dataset, at_once, devices))
 
     def test_accuracy(state: TrainState) -> float:
-        return int(count(state, test)) / len(dataset.y_test)
+        if task is None:
+            return int(count(state, test)) / len(dataset.y_test)
+        rows = jnp.arange(len(dataset.y_test))
+        batches = (source.plain(test, rows[first : first + at_once]) for first in range(0, len(rows), at_once))
+        return next(iter(scorer(training.predict, task)(devices.here(state), batches).values()))
 
     def record(state: TrainState, epoch: int) -> dict[str, Any]:
         line: dict[str, Any] = {"learning_rate": float(schedule(np.int32((epoch - 1) * per_epoch)))}

@@ -15,10 +15,14 @@ from dnas.devices import ONE, Devices
 from dnas.errors import UserError
 from dnas.genotype import Genotype
 from dnas.hardware.limits import amount
+from dnas.run.console import Screen
+from dnas.run.directory import RunDirectory
 from dnas.run.examination import Shown, examination
-from dnas.run.loop import run_once
+from dnas.run.interrupt import Stop
+from dnas.run.loop import run_once, run_phase
 from dnas.run.phase import Finished, Phase
 from dnas.run.retrain import choose, chunk_length
+from dnas.run.supply import Supply
 from dnas.types import Array, Between, PRNGKey, Search, SearchState, Weights
 
 Watch = Callable[[Genotype, Weights], dict[str, Any]]
@@ -108,6 +112,20 @@ class Feed(NamedTuple):
         )
         return train, valid
 
+    def supply(self) -> Supply:
+        """Return what a search on these images is supplied with."""
+        length = chunk_length("search", self.settings.chunk_steps, self.per_epoch)
+        return Supply(
+            per_epoch=self.per_epoch,
+            batch_size=self.settings.batch_size,
+            example=jnp.zeros((2, *self.dataset.image_shape)),
+            chunk=lambda search: search_chunk(search, *self.sources(), self.per_epoch, length),
+            arguments=lambda key: (self.devices.everywhere(key), self.images, *self.devices.everywhere(self.rows)),
+            between=lambda space, key: examination(space, *self.shown(), key),
+            checkpoint_epochs=self.settings.checkpoint_epochs,
+            devices=self.devices,
+        )
+
 
 def searching(
     make: Callable[[int], Search],
@@ -134,12 +152,28 @@ def searching(
     key_split, key_init, key_run = jax.random.split(key, 3)
     feed = Feed(dataset, images, _rows(key_split, len(dataset.x_train), settings), settings, devices)
     devices.check("search.batch_size", settings.batch_size)
-    search = make(feed.per_epoch)
+    return staged(make(feed.per_epoch), epochs, feed.supply(), (key_init, key_run), watch)
+
+
+def staged(
+    search: Search, epochs: int, supply: Supply, keys: tuple[PRNGKey, PRNGKey], watch: Watch | None = None
+) -> Searching:
+    """Prepare a search, and whatever follows it, on data of any kind.
+
+    Args:
+        search: the search, or the first of its stages.
+        epochs: its epochs, where its course does not say otherwise.
+        supply: its data.
+        keys: make the initial states, and all minibatches.
+        watch: gives further entries of each epoch's line in the metrics.
+    """
+    key_init, key_run = keys
+    devices = supply.devices
 
     def stage(search: Search, number: int, before: Finished | None) -> Searching:
         own = jax.random.fold_in(key_init, number) if number > 1 else key_init
-        phase = _phase(search, search.course.epochs or epochs, feed, (own, key_run), watch)
-        between = examination(search.space, *feed.shown(), jax.random.fold_in(key_run, number))
+        phase = _phase(search, search.course.epochs or epochs, supply, (own, key_run), watch)
+        between = supply.between(search.space, jax.random.fold_in(key_run, number))
         phase = phase._replace(
             title=f"search, stage {number}" if number > 1 or search.course.then else "search",
             stage=number,
@@ -155,6 +189,15 @@ def searching(
         return Searching(search, phase, following)
 
     return stage(search, 1, None)
+
+
+def to_the_end(
+    run: RunDirectory, stage: Searching, finished: Finished, screen: Screen, stop: Stop
+) -> tuple[Searching, Finished]:
+    """Run the stages that follow one; return the last and what it left."""
+    while (following := stage.following(finished)) is not None:
+        stage, finished = following, run_phase(following.phase, run, screen, stop)
+    return stage, finished
 
 
 def _rows(key: PRNGKey, count: int, settings: SearchSettings) -> tuple[Array, Array]:
@@ -173,23 +216,24 @@ def _rows(key: PRNGKey, count: int, settings: SearchSettings) -> tuple[Array, Ar
     return rows
 
 
-def _phase(search: Search, epochs: int, feed: Feed, keys: tuple[PRNGKey, PRNGKey], watch: Watch | None) -> Phase:
+def _phase(search: Search, epochs: int, supply: Supply, keys: tuple[PRNGKey, PRNGKey], watch: Watch | None) -> Phase:
     key_init, key_run = keys
-    settings, devices = feed.settings, feed.devices
-    length = chunk_length("search", settings.chunk_steps, feed.per_epoch)
-    example = jnp.zeros((2, *feed.dataset.image_shape))
+    devices = supply.devices
     return Phase(
         name="search",
         title="search",
         epochs=epochs,
-        chunk=search_chunk(search, *feed.sources(), feed.per_epoch, length),
-        init=lambda: run_once(search.init, key_init, example),
-        arguments=(devices.everywhere(key_run), feed.images, *devices.everywhere(feed.rows)),
-        images_per_step=2 * settings.batch_size,
-        checkpoint_epochs=settings.checkpoint_epochs,
+        chunk=supply.chunk(search),
+        init=lambda: run_once(search.init, key_init, supply.example),
+        arguments=supply.arguments(key_run),
+        images_per_step=2 * supply.batch_size,
+        checkpoint_epochs=supply.checkpoint_epochs,
         record=lambda state, epoch: _record(search, devices.here(state), watch),
         tell=_tell if watch else None,
         devices=devices,
+        stream=supply.stream,
+        unit=supply.unit,
+        metric=supply.metric,
     )
 
 

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dnas.compiling import compiler_options
-from dnas.losses import cross_entropy
 from dnas.stopping.curvature import lanczos
+from dnas.tasks import scalar_loss, task_of
 from dnas.types import Alpha, Array, Batch, Search, SearchState, Variables, Weights
 
 
@@ -80,11 +80,14 @@ class Measuring(NamedTuple):
         ever reckoned.
         """
 
+        task = task_of(search.space)
+
         def measure(state: SearchState, batch: Batch, index: Array) -> SearchState:
             def loss(alpha: Alpha) -> Array:
                 mixture = search.weights(state._replace(alpha=alpha))
                 variables = Variables(state.params, state.stats)
-                return cross_entropy(search.space.apply(variables, mixture, batch.x, train=True)[0], batch.y)
+                outputs, _ = search.space.apply(variables, mixture, batch.x, train=True)
+                return scalar_loss(task, outputs, batch)
 
             key = jax.random.fold_in(state.key, state.step)
             found = lanczos(loss, dict(state.alpha), key, steps=self.products, weight_decay=self.weight_decay)[-1]
