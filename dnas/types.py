@@ -191,6 +191,7 @@ class SearchSpace(NamedTuple):
         rebuild: `(**settings) -> SearchSpace`, the same space with other settings; by default there are none.
         charge: what a search on this space pays for the cost of architectures; `None`: nothing.
         task: what the outputs are for; `None`: classification, one label for each row of logits.
+        by_name: whether an operation's weights are found by its name, as `dnas.stopping.freezing` does.
     """
 
     name: str
@@ -203,6 +204,7 @@ class SearchSpace(NamedTuple):
     rebuild: Callable[..., "SearchSpace"] = _without_settings
     charge: Charge | None = None
     task: Task | None = None
+    by_name: bool = True
 
 
 class Relaxation(NamedTuple):

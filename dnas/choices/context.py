@@ -19,11 +19,17 @@ class Decision(NamedTuple):
         name: where it is, or the name under which several layers share it.
         options: names of what may be chosen.
         named: whether the user named it.
+        widths: how many channels each option has, where it chooses a width.
+        windows: the window of each option, where it chooses the window of a kernel.
+        path: where in the model the layer is that asks.
     """
 
     name: str
     options: tuple[str, ...]
     named: bool
+    widths: tuple[int, ...] = ()
+    windows: tuple[tuple[int, ...], ...] = ()
+    path: tuple[str, ...] = ()
 
 
 Verdict = int | Array | Paths

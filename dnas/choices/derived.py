@@ -5,17 +5,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.interpreters import partial_eval
 
 from dnas.choices.context import Decider, Decision, under
+from dnas.choices.inherit import Cuts, Flat, cuts_of, flat, joined
 from dnas.choices.model import Model
 from dnas.errors import UserError, unknown
 from dnas.genotype import Cell, Edge, Genotype
 from dnas.macs import count_macs
 from dnas.types import Array, Network, Output, PRNGKey, Stats, Variables, Workload
-
-Flat = dict[tuple[Any, ...], Any]
 
 
 def chosen(decisions: tuple[Decision, ...], genotype: Genotype) -> Mapping[str, int]:
@@ -62,12 +60,14 @@ class Derived(NamedTuple):
         choices: which option of each decision.
         needed: shapes of the parameters and statistics that its outputs depend on, flat by path.
         left_out: shapes of the others: parts of the model whose outputs are not chosen.
+        cuts: what the choices leave of a supernet's arrays.
     """
 
     model: Model
     choices: Mapping[str, int]
     needed: Flat
     left_out: Flat
+    cuts: Cuts
 
     def init(self, key: PRNGKey, x: Any) -> Variables:
         """Return fresh variables, of what is needed only."""
@@ -81,13 +81,13 @@ class Derived(NamedTuple):
             raise UserError("networks of this space have no drop path: set retrain.drop_path=0")
         # No output depends on these values; the model asks for them all the same.
         rest = {path: jnp.zeros(leaf.shape, leaf.dtype) for path, leaf in self.left_out.items()}
-        whole = _joined(flat(variables) | rest)
+        whole = joined(flat(variables) | rest)
         outputs, stats = under(fixed(self.choices), self.model.apply)(whole, x, train, key)
         return Output(outputs), self.kept(Variables({}, stats)).stats
 
     def kept(self, variables: Variables) -> Variables:
         """Return the part of these variables that is needed."""
-        return _joined({path: leaf for path, leaf in flat(variables).items() if path in self.needed})
+        return joined({path: leaf for path, leaf in flat(variables).items() if path in self.needed})
 
     def network(self, example: Any) -> Network:
         """Return the network, for inputs like `example`."""
@@ -103,14 +103,19 @@ class Derived(NamedTuple):
 
 def derive(model: Model, choices: Mapping[str, int], example: Any) -> Derived:
     """Return the model with these choices; what no output depends on is found by tracing it on `example`."""
-    variables = jax.eval_shape(under(fixed(choices), model.init), jax.random.key(0), example)
-    whole = flat(variables)
+    met: list[Decision] = []
+
+    def noting(decision: Decision) -> int:
+        met.append(decision)
+        return choices[decision.name]
+
+    whole = flat(jax.eval_shape(under(noting, model.init), jax.random.key(0), example))
     key = jax.ShapeDtypeStruct((), jax.random.key(0).dtype)
     paths, used = list(whole), [False] * len(whole)
     for train in (False, True):
 
         def run(leaves: list[Any], x: Any, key: Any, train: bool = train) -> Any:
-            own = _joined(dict(zip(paths, leaves, strict=True)))
+            own = joined(dict(zip(paths, leaves, strict=True)))
             return model.apply(own, x, train, key if train and model.draws else None)[0]
 
         jaxpr = jax.make_jaxpr(under(fixed(choices), run))(list(whole.values()), example, key).jaxpr
@@ -118,19 +123,9 @@ def derive(model: Model, choices: Mapping[str, int], example: Any) -> Derived:
         used = [a or b for a, b in zip(used, own[: len(paths)], strict=True)]
     needed = {path: leaf for (path, leaf), need in zip(whole.items(), used, strict=True) if need}
     left_out = {path: leaf for path, leaf in whole.items() if path not in needed}
-    return Derived(model, choices, needed, left_out)
+    return Derived(model, choices, needed, left_out, cuts_of(met, choices))
 
 
 def one(example: Any) -> Any:
     """Return the shapes of an example input."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), example)
-
-
-def flat(variables: Variables) -> Flat:
-    """Return variables by path."""
-    return flatten_dict({"params": variables.params, "stats": variables.stats})
-
-
-def _joined(leaves: Flat) -> Variables:
-    tree = unflatten_dict(leaves)
-    return Variables(tree.get("params", {}), tree.get("stats", {}))

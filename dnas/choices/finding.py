@@ -13,6 +13,7 @@ from dnas.errors import UserError
 from dnas.macs import inner
 
 LOOPS = ("scan", "while")
+COMPILED = ("jit", "pjit")
 
 
 class Found(NamedTuple):
@@ -41,12 +42,15 @@ def find(run: Callable[..., Any], *examples: Any) -> Found:
         examples: arrays or `ShapeDtypeStruct`s.
 
     Raises:
-        UserError: if the model has no choice, different ones under one name, or one in a loop without a name.
+        UserError: if the model has no choice, different ones under one name, one in a loop without a name, or one in a
+            function that is compiled apart.
     """
     found: dict[str, Decision] = {}
 
     def note(decision: Decision) -> Verdict:
         before = found.setdefault(decision.name, decision)
+        if decision.widths and not before.widths:
+            found[decision.name] = decision
         if before.options != decision.options:
             raise UserError(
                 f"two different choices are called {decision.name!r}, one of {', '.join(before.options)} and one of "
@@ -56,10 +60,17 @@ def find(run: Callable[..., Any], *examples: Any) -> Found:
 
     traced, shapes = jax.make_jaxpr(under(note, run), return_shape=True)(*examples)
     if not found:
-        raise UserError("the model has no open choice: put a dnas.Choice, InputChoice or Repeat into it")
-    inside = set(_in_loops(traced.jaxpr, False))
+        raise UserError(
+            "the model has no open choice: put a dnas.Choice, InputChoice, Repeat or an entangled layer into it"
+        )
+    inside = set(_inside(traced.jaxpr, frozenset()))
     for decision in found.values():
-        if decision.name in inside and not decision.named:
+        if any((decision.name, kind) in inside for kind in COMPILED):
+            raise UserError(
+                f"choice {decision.name!r} is inside a function that is compiled apart (nn.jit or jax.jit), of which "
+                f"JAX would remember what was decided first: leave that out, a search compiles its steps as a whole"
+            )
+        if any((decision.name, kind) in inside for kind in LOOPS) and not decision.named:
             raise UserError(
                 f"choice {decision.name!r} is inside a loop (nn.scan or lax.scan), so that all turns decide alike: "
                 f"say so by giving it a name, decision='...', or write the layers out to decide each by itself"
@@ -67,11 +78,11 @@ def find(run: Callable[..., Any], *examples: Any) -> Found:
     return Found(tuple(found.values()), shapes)
 
 
-def _in_loops(jaxpr: core.Jaxpr, looping: bool) -> Iterator[str]:
-    """Yield the names of the decisions that are made inside a loop."""
+def _inside(jaxpr: core.Jaxpr, around: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield the names of the decisions that are made inside other equations, and what these are."""
     for equation in jaxpr.eqns:
         mark = str(equation.params.get("name", ""))
-        if looping and mark.startswith(MARK):
-            yield mark.removeprefix(MARK)
+        if mark.startswith(MARK):
+            yield from ((mark.removeprefix(MARK), kind) for kind in around)
         for body in inner(equation.params):
-            yield from _in_loops(body, looping or equation.primitive.name in LOOPS)
+            yield from _inside(body, around | {equation.primitive.name})

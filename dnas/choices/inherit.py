@@ -1,36 +1,103 @@
 """What a derived network keeps of a supernet's variables."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from flax.traverse_util import unflatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 
-from dnas.choices.derived import Flat
+from dnas.choices.context import Decision
+from dnas.choices.entangled import Size, enclosing, places
+from dnas.errors import UserError
 from dnas.types import Variables
 
+Flat = dict[tuple[Any, ...], Any]
 
-def inherited(whole: Flat, needed: Flat) -> Variables:
+
+class Cuts(NamedTuple):
+    """What choices leave of arrays.
+
+    Attributes:
+        widths: for each chosen width that is smaller than the largest, the largest and the chosen one.
+        windows: the chosen and the largest window of kernels, by their paths.
+    """
+
+    widths: frozenset[tuple[int, int]]
+    windows: Mapping[tuple[str, ...], tuple[Size, Size]]
+
+
+def cuts_of(met: Iterable[Decision], choices: Mapping[str, int]) -> Cuts:
+    """Return what these choices leave, for the decisions as a model's layers ask for them."""
+    met = list(met)
+    widths = {(max(each.widths), each.widths[choices[each.name]]) for each in met if each.widths}
+    windows = {
+        ("params", *each.path, "kernel"): (enclosing(each.windows), each.windows[choices[each.name]])
+        for each in met
+        if each.windows
+    }
+    return Cuts(frozenset((whole, own) for whole, own in widths if own < whole), windows)
+
+
+def inherited(whole: Flat, needed: Flat, cuts: Cuts) -> Variables:
     """Return the supernet's variables that a derived network needs, cut to its shapes.
 
-    Where a derived network has a smaller array, it keeps the first entries of each axis, and of a kernel's windows the
-    middle, as the entangled layers do.
+    Of an axis that is as long as a chosen width it keeps the first entries, and of the windows of an entangled kernel
+    the middle.
 
     Args:
         whole: the supernet's variables by path.
         needed: shapes of those that the derived network needs.
+        cuts: what the choices leave.
+
+    Raises:
+        UserError: for an array of which the choices do not say what is kept.
     """
-    tree = unflatten_dict({path: _cut(whole[path], leaf.shape) for path, leaf in needed.items()})
+    return joined({path: whole[path][kept(path, whole[path].shape, leaf.shape, cuts)] for path, leaf in needed.items()})
+
+
+def kept(path: tuple[Any, ...], whole: Size, own: Size, cuts: Cuts) -> tuple[slice, ...]:
+    """Return which entries of a supernet's array a derived network keeps, along each axis.
+
+    Args:
+        path: of the array.
+        whole: its shape in the supernet.
+        own: its shape in the derived network.
+        cuts: what the choices leave.
+
+    Raises:
+        UserError: if the choices do not say so.
+    """
+    if len(whole) != len(own):
+        raise _unclear(path, whole, own, cuts)
+    found = [slice(0, size) for size in own]
+    # Where layers are stacked, their axis comes first.
+    begin = end = len(whole) - 2
+    if path in cuts.windows:
+        largest, window = cuts.windows[path]
+        begin = end - len(window)
+        if begin < 0 or whole[begin:end] != largest or own[begin:end] != window:
+            raise _unclear(path, whole, own, cuts)
+        found[begin:end] = places(largest, window, centred=True)
+    for axis, pair in enumerate(zip(whole, own, strict=True)):
+        if pair[0] != pair[1] and pair not in cuts.widths and not begin <= axis < end:
+            raise _unclear(path, whole, own, cuts)
+    return tuple(found)
+
+
+def flat(variables: Variables) -> Flat:
+    """Return variables by path."""
+    return flatten_dict({"params": variables.params, "stats": variables.stats})
+
+
+def joined(leaves: Flat) -> Variables:
+    """Return variables from their leaves by path."""
+    tree = unflatten_dict(leaves)
     return Variables(tree.get("params", {}), tree.get("stats", {}))
 
 
-def _cut(array: Any, shape: tuple[int, ...]) -> Any:
-    if array.shape == shape:
-        return array
-    return array[
-        tuple(_slice(axis - len(shape), *sizes) for axis, sizes in enumerate(zip(array.shape, shape, strict=True)))
-    ]
-
-
-def _slice(axis: int, size: int, wanted: int) -> slice:
-    # The last two axes of a kernel are channels; those before are its windows.
-    begin = (size - wanted) // 2 if axis < -2 else 0
-    return slice(begin, begin + wanted)
+def _unclear(path: tuple[Any, ...], whole: Size, own: Size, cuts: Cuts) -> UserError:
+    widths = ", ".join(f"{own} of {largest}" for largest, own in sorted(cuts.widths)) or "none"
+    return UserError(
+        f"parameter {'/'.join(map(str, path[1:]))!r} has shape {whole} with all choices open and {own} with them made, "
+        f"which follows from none of the chosen widths ({widths}) alone, so that it is open which entries are kept: "
+        f"let a layer of fixed width come before what reshapes, joins or groups channels, and stack layers along axis 0"
+    )

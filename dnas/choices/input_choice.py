@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from dnas.choices.context import decide
-from dnas.choices.mixing import check_equal, marked, scaled, weighted
+from dnas.choices.mixing import check_equal, dense, marked, scaled, weighted
 from dnas.choices.naming import decision_of
 from dnas.errors import UserError
-from dnas.types import Paths
 
 MOST = 256
 
@@ -50,13 +49,12 @@ class InputChoice(nn.Module):
         verdict = decide(own)
         if isinstance(verdict, int):
             return _sum([inputs[index] for index in sets[verdict]])
-        if isinstance(verdict, Paths):
-            verdict = jnp.zeros_like(verdict.weights).at[verdict.active].set(verdict.weights[verdict.active])
+        weights = dense(verdict)
         check_equal(own._replace(options=names), inputs)
         if self.k == 1:
-            return weighted(own, verdict, inputs)
+            return weighted(own, weights, inputs)
         shares = [
-            sum(verdict[number] for number, chosen in enumerate(sets) if index in chosen)
+            sum(weights[number] for number, chosen in enumerate(sets) if index in chosen)
             for index in range(len(inputs))
         ]
         return marked(

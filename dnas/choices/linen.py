@@ -6,7 +6,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-from flax.errors import FlaxError, InvalidRngError
+from flax.errors import FlaxError, InvalidRngError, ModifyScopeVariableError
 
 from dnas.choices.context import under
 from dnas.choices.finding import uniform
@@ -64,6 +64,18 @@ def _draws(init: Any, apply: Any, example: Any) -> bool:
         raise UserError(
             f"the model cannot take the example input of shape {shapes(example)} ({reason(error)}): give one as "
             f"the model is called with, the batch first"
+        ) from error
+    try:
+        jax.eval_shape(under(uniform, partial(apply, train=False, key=None)), variables, example)
+    except ModifyScopeVariableError as error:
+        raise UserError(
+            f"the model changes its statistics when it is evaluated ({reason(error)}): give it an argument 'train' "
+            f"and pass it on, as in nn.BatchNorm(use_running_average=not train)"
+        ) from error
+    except InvalidRngError as error:
+        raise UserError(
+            f"the model draws at random when it is evaluated ({reason(error)}): give it an argument 'train' and pass "
+            f"it on, as in nn.Dropout(0.5, deterministic=not train)"
         ) from error
     try:
         jax.eval_shape(under(uniform, partial(apply, train=True, key=None)), variables, example)

@@ -9,7 +9,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from dnas.choices.context import Decision
 from dnas.errors import UserError
-from dnas.types import Array
+from dnas.types import Array, Paths
 
 MARK = "dnas decision: "
 """What the arrays of a decision are marked with in a traced program, before its name."""
@@ -29,6 +29,13 @@ def weighted(decision: Decision, weights: Array, values: Sequence[Any]) -> Any:
         return sum((own[k] * leaf for k, leaf in enumerate(leaves)), start=jnp.zeros((), own.dtype))
 
     return marked(decision, jax.tree.map(total, *values))
+
+
+def dense(weights: Array | Paths) -> Array:
+    """Return the weights `(K,)` of all options, where those that are not computed weigh nothing."""
+    if not isinstance(weights, Paths):
+        return weights
+    return jnp.zeros_like(weights.weights).at[weights.active].set(weights.weights[weights.active])
 
 
 def scaled(weight: Array, value: Any) -> Any:
@@ -65,11 +72,10 @@ def names_of(options: Sequence[Any] | Any) -> tuple[tuple[str, ...], tuple[Calla
         pairs = [(str(name), option) for name, option in options.items()]
     else:
         pairs = [(type(option).__name__ if not _plain(option) else option.__name__, option) for option in options]
-        counts: dict[str, int] = {}
+        given = [name for name, _ in pairs]
         for index, (name, option) in enumerate(pairs):
-            if sum(name == other for other, _ in pairs) > 1 or name == "<lambda>":
-                counts[name] = counts.get(name, -1) + 1
-                pairs[index] = (f"{name.strip('<>')}_{counts[name]}", option)
+            if given.count(name) > 1 or name == "<lambda>":
+                pairs[index] = (f"{name.strip('<>')}_{given[:index].count(name)}", option)
     return tuple(name for name, _ in pairs), tuple(option for _, option in pairs)
 
 

@@ -4,13 +4,11 @@ from itertools import pairwise
 from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 
 from dnas.choices.context import decide
-from dnas.choices.mixing import check_equal, weighted
+from dnas.choices.mixing import check_equal, dense, weighted
 from dnas.choices.naming import decision_of
 from dnas.errors import UserError
-from dnas.types import Paths
 
 
 class Repeat(nn.Module):
@@ -52,8 +50,7 @@ class Repeat(nn.Module):
             values[number + 1] = x
         if isinstance(verdict, int):
             return x
-        if isinstance(verdict, Paths):
-            verdict = jnp.zeros_like(verdict.weights).at[verdict.active].set(verdict.weights[verdict.active])
+        weights = dense(verdict)
         kept = [values[count] for count in times]
         check_equal(own, kept)
-        return weighted(own, verdict, kept)
+        return weighted(own, weights, kept)

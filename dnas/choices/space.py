@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from dnas.choices.context import Decision, Verdict, under
-from dnas.choices.derived import chosen, derive, flat, one
+from dnas.choices.derived import chosen, derive, one
 from dnas.choices.finding import find, uniform
-from dnas.choices.inherit import inherited
+from dnas.choices.inherit import flat, inherited
 from dnas.choices.linen import linen
 from dnas.choices.model import Model
+from dnas.choices.widths import followed
 from dnas.errors import UserError
 from dnas.genotype import Genotype
 from dnas.types import Array, Group, Mixture, Network, Paths, PRNGKey, SearchSpace, Stats, Task, Variables
@@ -43,14 +44,15 @@ def space(module: Any, example_input: Any, *, task: Task | None = None, name: st
     example = one(example_input)
     model = linen(module, example)
     decisions = find(model.init, jax.random.key(0), example).decisions
-    find(lambda variables, x: model.apply(variables, x, True, jax.random.key(0)), _outline(model, example), example)
+    _find_in_training(model, decisions, example)
+    open_model = followed(model, decisions, example)
 
     def build(genotype: Genotype) -> Network:
         return derive(model, chosen(decisions, genotype), example).network(example)
 
     def inherit(genotype: Genotype, variables: Variables) -> Variables:
         derived = derive(model, chosen(decisions, genotype), example)
-        return inherited(flat(variables), derived.needed)
+        return inherited(flat(variables), derived.needed, derived.cuts)
 
     def check(shape: tuple[int, ...]) -> None:
         if not hasattr(example, "shape") or tuple(shape) == example.shape[1:]:
@@ -65,8 +67,21 @@ def space(module: Any, example_input: Any, *, task: Task | None = None, name: st
             ) from error
 
     spec = {decision.name: _group(decision) for decision in decisions}
-    init, apply = _supernet(model)
-    return SearchSpace(name or model.name, spec, init, apply, build, inherit, check, task=task)
+    init, apply = _supernet(open_model)
+    return SearchSpace(name or model.name, spec, init, apply, build, inherit, check, task=task, by_name=False)
+
+
+def _find_in_training(model: Model, decisions: tuple[Decision, ...], example: Any) -> None:
+    def run(variables: Variables, x: Any) -> Any:
+        return model.apply(variables, x, True, jax.random.key(0))
+
+    known = {decision.name for decision in decisions}
+    late = [each.name for each in find(run, _outline(model, example), example).decisions if each.name not in known]
+    if late:
+        raise UserError(
+            f"choice {late[0]!r} is met in training only, so that no derived network would have it: let the model come "
+            f"to it in evaluation as well"
+        )
 
 
 def _group(decision: Decision) -> Group:

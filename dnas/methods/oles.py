@@ -1,6 +1,7 @@
 """OLES: operation-level early stopping (Jiang et al., NeurIPS 2023, OpenReview:yAOwkf4FyL)."""
 
 from dnas.arguments import at_least_one
+from dnas.errors import UserError
 from dnas.optimizers import clipped_sgd, cosine_by_epoch, l2_adam
 from dnas.relaxations.softmax import softmax
 from dnas.search import compose
@@ -56,9 +57,14 @@ def oles(
         alpha_weight_decay: L2 coefficient of the architecture parameters.
 
     Raises:
-        UserError: if `window` is less than 1.
+        UserError: if `window` is less than 1, or the weights of an operation are not found by its name.
     """
     at_least_one(window=window)
+    if not space.by_name:
+        raise UserError(
+            f"OLES needs to know the weights of each operation, but in the model of {space.name} they have names of "
+            f"their own: choose another method, such as darts_minus or r_darts"
+        )
     learning_rate = cosine_by_epoch(weight_lr, weight_lr_min, epochs, steps_per_epoch)
     ops = trained_ops(space.spec)
     return compose(
