@@ -90,6 +90,7 @@ class Found:
         costs: what the architecture costs, where that was asked for.
         seconds: of the search.
         metric: the task's first metric, by which results are judged.
+        larger_is_better: whether a larger value of it is a better one.
         search: the search, in its last stage.
         state: the state that it ended in.
     """
@@ -104,8 +105,15 @@ class Found:
     costs: Mapping[str, float]
     seconds: float
     metric: str
+    larger_is_better: bool
     search: Search
     state: SearchState
+
+    def __str__(self) -> str:
+        """The architecture, and its scores beside those of the random ones."""
+        from dnas.finding.shown import words
+
+        return words(self)
 
     @property
     def weights(self) -> Weights:

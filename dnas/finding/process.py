@@ -71,6 +71,7 @@ def process(asked: Asked) -> Found:
         costs=own.costs if own else dict(costs(genotype)) if costs else {},
         seconds=finished.seconds,
         metric=prepared.metric,
+        larger_is_better=task_of(asked.space).larger_is_better,
         search=last.search,
         state=finished.state,
     )
