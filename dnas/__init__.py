@@ -7,6 +7,7 @@ search in one call: search, choose, train, compare.
 
 from dnas import data, tasks
 from dnas.choices import Choice, InputChoice, Repeat, space
+from dnas.display import Run
 from dnas.errors import UserError
 from dnas.find import Found, find
 from dnas.genotype import Cell, Edge, Genotype
@@ -62,6 +63,7 @@ __all__ = [
     "InputChoice",
     "Network",
     "Repeat",
+    "Run",
     "Search",
     "SearchInfo",
     "SearchSpace",

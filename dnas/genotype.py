@@ -3,9 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dnas.errors import UserError, reason
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 SCHEMA = "dnas.genotype/1"
 
@@ -45,6 +48,21 @@ class Genotype:
     def __str__(self) -> str:
         """One line a cell, one `op<-source` an edge, nodes apart by bars."""
         return "\n".join(f"{name}: {_text(cell)}" for name, cell in self.cells)
+
+    def __rich__(self) -> "Table":
+        from dnas.display.genotype import genotype_table
+
+        return genotype_table(self)
+
+    def _repr_html_(self) -> str:
+        from dnas.display.genotype import genotype_html
+
+        return genotype_html(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        from dnas.display.text import plain
+
+        printer.text(plain(self.__rich__()))
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form, read back by `from_json`."""

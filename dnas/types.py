@@ -7,13 +7,16 @@ afterwards* (`Network`). `dnas.search.compose` puts them together into a `Search
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
 from dnas.errors import UserError
 from dnas.genotype import Genotype
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Array = jax.Array
 PRNGKey = jax.Array
@@ -205,6 +208,24 @@ class SearchSpace(NamedTuple):
     charge: Charge | None = None
     task: Task | None = None
     by_name: bool = True
+
+    def __str__(self) -> str:
+        from dnas.display.text import plain
+
+        return plain(self.__rich__())
+
+    def __rich__(self) -> "Table":
+        from dnas.display.space import space_table
+
+        return space_table(self)
+
+    def _repr_html_(self) -> str:
+        from dnas.display.space import space_html
+
+        return space_html(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
 
 class Relaxation(NamedTuple):

@@ -58,7 +58,9 @@ def test_wheel_metadata(wheel: Path) -> None:
     assert set(metadata.get_all("Provides-Extra", [])) == {
         "test",
         "bench",
+        "docs",
         "export",
+        "grain",
         "pareto",
         "cuda",
         "tpu",

@@ -1,4 +1,4 @@
-"""What README shows, runs."""
+"""What README and the pages of the site show, runs."""
 
 import re
 import shlex
@@ -12,6 +12,7 @@ import pytest
 from dnas.cli.main import cli
 
 README = Path(__file__).parents[1] / "README.md"
+PAGES = (README, *sorted((README.parent / "docs").rglob("*.md")))
 
 
 def test_the_library_example_runs_as_it_stands() -> None:
@@ -30,7 +31,7 @@ def test_the_library_example_runs_as_it_stands() -> None:
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
+    blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)]
     return sorted({line.split("#")[0].strip() for block in blocks for line in block.splitlines() if "dnas " in line})
 
 

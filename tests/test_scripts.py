@@ -24,7 +24,7 @@ case "$*" in
 *"pip install"*)
     sleep "${{FAKE_PIP_SECONDS:-0}}"
     if [ -n "${{FAKE_PIP_CODE:-}}" ]; then echo "ERROR: no network"; exit "$FAKE_PIP_CODE"; fi
-    for tool in dnas ruff mypy; do cp "$FAKE_TOOL" "$(dirname "$0")/$tool"; done ;;
+    for tool in dnas ruff mypy mkdocs; do cp "$FAKE_TOOL" "$(dirname "$0")/$tool"; done ;;
 *"-m pytest"*) echo "pytest in $PWD"; echo "3 passed"; exit ${{FAKE_PYTEST_CODE:-0}} ;;
 *) exit 99 ;;
 esac
@@ -243,7 +243,7 @@ def test_half_made_environment_is_made_again(checkout: Checkout) -> None:
 
 
 def stages(checkout: Checkout) -> list[str]:
-    tools = ("ruff", "mypy", "-m pytest")
+    tools = ("ruff", "mypy", "mkdocs", "-m pytest")
     return [call for call in checkout.calls if call.startswith(tools)]
 
 
@@ -251,7 +251,13 @@ def stages(checkout: Checkout) -> list[str]:
 def test_all_stages_run_and_pytest_speaks_last(checkout: Checkout, tmp_path: Path, script: str) -> None:
     code, out, _ = checkout.run(script, cwd=tmp_path)
     assert (code, out[-1]) == (0, "3 passed")
-    assert stages(checkout) == ["ruff check .", "ruff format --check .", "mypy ", "-m pytest -n 2 --dist worksteal"]
+    assert stages(checkout) == [
+        "ruff check .",
+        "ruff format --check .",
+        "mypy ",
+        "mkdocs build --strict --quiet",
+        "-m pytest -n 2 --dist worksteal",
+    ]
     assert f"pytest in {checkout.root}" in out
 
 

@@ -66,7 +66,7 @@ def cell_svg(cell: Cell, title: str = "", inputs: int = 2, averaged: bool = Fals
     heading_right = MARGIN + 10.5 * len(title)
     width, height = max(right, legend_right, heading_right) + MARGIN, top + layout.height + 24 + MARGIN + 6
     label = escape(title or "cell")
-    heading = _text(MARGIN, MARGIN + 16, escape(title), size=18, anchor="start", weight="600") if title else ""
+    heading = lettering(MARGIN, MARGIN + 16, escape(title), size=18, anchor="start", weight="600") if title else ""
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
@@ -115,7 +115,7 @@ def _drawing(
             f'<rect x="{left:.1f}" y="{top + row - BOX / 2:.1f}" width="{box:.1f}" height="{BOX}" rx="7" '
             f'fill="{colour}" fill-opacity="0.15" stroke="{colour}" stroke-width="1.5"/>'
         )
-        boxes.append(_text(left + box / 2, top + row + 5, escape(wire.op), size=14, face=MONO))
+        boxes.append(lettering(left + box / 2, top + row + 5, escape(wire.op), size=14, face=MONO))
     output = len(layout.layer) - 1
     for state in layout.states():
         left, right = columns[layout.layer[state]]
@@ -144,7 +144,7 @@ def _node(x: float, y: float, state: int) -> str:
     return (
         f'<path class="ink" d="M{tip:.1f} {y:.1f}l-9 -5v10z" fill="{INK}"/>'
         f'<circle class="paper line" cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS}" fill="{PAPER}" stroke="{INK}" '
-        f'stroke-width="1.8"/>' + _text(x, y + 5.5, str(state), size=16, weight="600")
+        f'stroke-width="1.8"/>' + lettering(x, y + 5.5, str(state), size=16, weight="600")
     )
 
 
@@ -152,11 +152,11 @@ def _end(left: float, y: float, state: int, inputs: int, output: int) -> str:
     """Draw an input or the output; inputs carry their index, to which the genotype's text refers."""
     name = "c_{k}" if state == output else input_name(state, inputs)
     sub = f'c<tspan font-size="12" dy="4">{name[1:].strip("_{}")}</tspan>'
-    number = "" if state == output else _text(left + END / 2, y + 16, f"state {state}", size=12)
+    number = "" if state == output else lettering(left + END / 2, y + 16, f"state {state}", size=12)
     return (
         f'<rect class="paper line" x="{left:.1f}" y="{y - 23:.1f}" width="{END}" height="46" rx="9" fill="{PAPER}" '
         f'stroke="{INK}" stroke-width="1.8"/>'
-        + _text(left + END / 2, y + (5 if state == output else -3), sub, size=17, weight="600")
+        + lettering(left + END / 2, y + (5 if state == output else -3), sub, size=17, weight="600")
         + number
     )
 
@@ -173,12 +173,12 @@ def _legend(layout: Layout, y: float, joined: str) -> tuple[list[str], float]:
             )
         else:
             parts.append(f'<path class="rule" d="M{x:.1f} {y - 5:.1f}h20" stroke="{GREY}" stroke-width="1.5"/>')
-        parts.append(_text(x + 27, y, name, size=14, anchor="start"))
+        parts.append(lettering(x + 27, y, name, size=14, anchor="start"))
         x += 27 + 8 * len(name) + 18
     return parts, x - 18
 
 
-def _text(
+def lettering(
     x: float, y: float, content: str, *, size: int, anchor: str = "middle", weight: str = "400", face: str = ""
 ) -> str:
     """Return a text element; `content` is markup, escaped by the caller."""

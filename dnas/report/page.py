@@ -60,39 +60,44 @@ def _head(run: Run, checks: list[Check]) -> str:
     )
 
 
-def _tiles(run: Run) -> str:
+def key_numbers(run: Run) -> list[tuple[str, str, str]]:
+    """Return the numbers that matter most: what each is, its value with its unit, and a note, which may be empty."""
     found = run.found
-    tiles = []
+    numbers = []
     if found is not None:
         error = percent(standard_error(found.accuracy, run.images), run.images)
-        tiles.append(parts.tile("Test accuracy", percent(found.accuracy, run.images), f"standard error {error}"))
+        numbers.append(("Test accuracy", percent(found.accuracy, run.images), f"standard error {error}"))
     if "true_accuracy" in run.known:
         rank = f"rank {run.known['rank']:,.0f} of the space" if "rank" in run.known else ""
-        tiles.append(parts.tile("True accuracy", f"{100 * run.known['true_accuracy']:.2f}\u00a0%", rank))
+        numbers.append(("True accuracy", f"{100 * run.known['true_accuracy']:.2f}\u00a0%", rank))
     if run.baselines:
         best = max(network.accuracy for network in run.baselines)
-        tiles.append(
-            parts.tile(
+        numbers.append(
+            (
                 "Best random network" if len(run.baselines) > 1 else "Random network",
                 percent(best, run.images),
                 f"of {len(run.baselines)} tried" if len(run.baselines) > 1 else "same budget",
             )
         )
     if found is not None:
-        tiles.append(parts.tile("Parameters", count(found.params), "trained weights"))
+        numbers.append(("Parameters", count(found.params), "trained weights"))
     if found is not None and found.macs is not None:
-        tiles.append(parts.tile("Multiply-adds", count(found.macs), "for one image"))
+        numbers.append(("Multiply-adds", count(found.macs), "for one image"))
     for cost in run.costs:
         if cost.predicted is not None:
             limit = f"limit {amount(cost.limit, cost.metric)}" if cost.limit is not None else "predicted"
-            tiles.append(parts.tile(cost.title, amount(cost.predicted, cost.metric), limit))
+            numbers.append((cost.title, amount(cost.predicted, cost.metric), limit))
     times = [("Search time", run.search.summary, "seconds")] if run.search else []
-    for label, numbers, name in [*times, ("Retraining time", run.retrain, "train_seconds")]:
-        compiling = numbers.get("compile_seconds")
-        if numbers.get(name) is not None:
+    for label, timed, name in [*times, ("Retraining time", run.retrain, "train_seconds")]:
+        compiling = timed.get("compile_seconds")
+        if timed.get(name) is not None:
             note = f"compiling: {duration(compiling)}" if compiling is not None else ""
-            tiles.append(parts.tile(label, duration(numbers[name]), note))
-    return f'<dl class="tiles">{"".join(tiles)}</dl>'
+            numbers.append((label, duration(timed[name]), note))
+    return numbers
+
+
+def _tiles(run: Run) -> str:
+    return f'<dl class="tiles">{"".join(parts.tile(*number) for number in key_numbers(run))}</dl>'
 
 
 def _comparison(run: Run) -> str:
