@@ -35,6 +35,7 @@ from dnas.methods.sdarts import sdarts
 from dnas.methods.setn import setn
 from dnas.methods.sharp_darts import sharp_darts
 from dnas.methods.snas import snas
+from dnas.methods.spos import spos
 from dnas.types import (
     Batch,
     Batches,
@@ -97,5 +98,6 @@ __all__ = [
     "sharp_darts",
     "snas",
     "space",
+    "spos",
     "tasks",
 ]

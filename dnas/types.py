@@ -414,14 +414,15 @@ class Between(NamedTuple):
     """What a search may ask of its data between two epochs; called on the host.
 
     Attributes:
-        scores: `(state, weights) -> (accuracies, losses)`, two `(N,)` arrays of floats: the supernet on all validation
-            data, with batch statistics, mixed by each of N candidates' weights, `(N, edges, ops)` for each group. For
-            other tasks than classification their first metric is in place of the accuracy, negated where smaller is
-            better, so that larger is always better.
+        scores: `(state, mixtures, images=None) -> (accuracies, losses)`, two `(N,)` arrays of floats: the supernet on
+            the first `images` validation examples, or on all, with batch statistics, as each of N candidates mixes it.
+            For each group these are weights `(N, edges, ops)`, or `Paths` with a first axis of N, of which only the
+            active operations are computed. For other tasks than classification their first metric is in place of the
+            accuracy, negated where smaller is better, so that larger is always better.
         batches: `(index) -> Batches`, minibatches of both levels without augmentation; the same for the same `index`.
     """
 
-    scores: Callable[[SearchState, Weights], tuple[np.ndarray, np.ndarray]]
+    scores: Callable[..., tuple[np.ndarray, np.ndarray]]
     batches: Callable[[int], Batches]
 
 

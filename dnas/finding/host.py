@@ -12,11 +12,11 @@ from dnas.compiling import compiler_options
 from dnas.data.reader import Reader, Streams
 from dnas.errors import UserError
 from dnas.finding.supplies import Feeding, Supplies, TrainSupply
-from dnas.run.examination import filled, judged, most_candidates
+from dnas.run.examination import filled, judged, most_candidates, narrow
 from dnas.run.stream import Stream
 from dnas.run.supply import Supply
 from dnas.tasks import batch_weight, task_of
-from dnas.types import Array, Batch, Batches, Between, PRNGKey, SearchSpace, SearchState, Variables, Weights
+from dnas.types import Array, Batch, Batches, Between, Mixture, PRNGKey, SearchSpace, SearchState, Variables
 
 USUAL_CHUNK = 16
 """Steps that run on the device at once where nothing is said about it: as many minibatches lie in memory twice."""
@@ -78,15 +78,25 @@ def _once(reader: Reader, most: int | None) -> Iterator[Batch]:
     return islice(rest(), most)
 
 
+def _first(data: Streams, examples: int | None) -> Iterator[Batch]:
+    """Yield the validation minibatches, or as many of the first as have so many examples."""
+    seen = 0
+    for batch in _once(data.valid(), data.valid_steps):
+        yield batch
+        seen += len(jax.tree.leaves(batch.y)[0])
+        if examples is not None and seen >= examples:
+            return
+
+
 def _between(space: SearchSpace, data: Streams) -> Between:
     """Return what a search may ask between two epochs; each question reads its minibatches anew."""
     most, task = most_candidates(space), task_of(space)
 
-    def examine(own: Variables, candidates: Weights, count: Array, batch: Batch) -> tuple[Array, Array]:
+    def examine(own: Variables, candidates: Mixture, count: Array, batch: Batch) -> tuple[Array, Array]:
         """Return what is judged of the first `count` candidates on one minibatch, and how much it counts."""
 
         def one(index: Array, found: Array) -> Array:
-            mixture = {name: rows[index] for name, rows in candidates.items()}
+            mixture = jax.tree.map(lambda rows: rows[index], candidates)
             return found.at[index].set(judged(task, space.apply(own, mixture, batch.x, train=True)[0], batch))
 
         found = jax.lax.fori_loop(0, count, one, jnp.zeros((most, 2)))
@@ -94,14 +104,14 @@ def _between(space: SearchSpace, data: Streams) -> Between:
 
     program = jax.jit(examine, compiler_options=compiler_options())
 
-    def scores(state: SearchState, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
-        rows = {name: np.asarray(values, np.float32) for name, values in weights.items()}
-        count, own = len(next(iter(rows.values()))), Variables(state.params, state.stats)
+    def scores(state: SearchState, mixtures: Mixture, images: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        rows = jax.tree.map(narrow, dict(mixtures))
+        count, own = len(jax.tree.leaves(rows)[0]), Variables(state.params, state.stats)
         found = []
         for first in range(0, count, most):
-            part = {name: filled(values[first : first + most], most) for name, values in rows.items()}
+            part = jax.tree.map(lambda stacked: filled(stacked[first : first + most], most), rows)  # noqa: B023
             some = min(most, count - first)
-            seen = [program(own, part, some, batch) for batch in _once(data.valid(), data.valid_steps)]
+            seen = [program(own, part, some, batch) for batch in _first(data, images)]
             values, shares = zip(*jax.device_get(seen), strict=True)
             found.append(np.average(np.array(values, np.float64), axis=0, weights=np.array(shares))[:some])
         whole = np.concatenate(found)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import jax
-import numpy as np
 
 from dnas.errors import UserError
 from dnas.genotype import Genotype
@@ -13,13 +12,14 @@ from dnas.run.interrupt import Stop
 from dnas.run.pipeline import Ended, Plan
 from dnas.run.searching import Feed, SearchSettings
 from dnas.run.settings import group
-from dnas.selection.one_hot import one_hot
-from dnas.study.ranking import IMAGES
+from dnas.selection.one_hot import one_hot, single_paths
 from dnas.types import SearchSpace
 
 SCORES = "supernet.json"
 """In a run's directory: what its supernet said of architectures."""
 EVERY = 20
+IMAGES = 1000
+"""Validation images on which an architecture is tested."""
 
 
 def line(genotype: Genotype) -> str:
@@ -41,7 +41,7 @@ def supernet_accuracies(
 ) -> dict[Genotype, float]:
     """Return the accuracy of each architecture with the weights of the finished search.
 
-    It is tested on the first `dnas.study.ranking.IMAGES` validation images, without what is no whole minibatch.
+    It is tested on the first `IMAGES` validation images, without what is no whole minibatch.
 
     Args:
         run: the run; what is scored is kept in it, so that nothing is scored twice.
@@ -51,8 +51,8 @@ def supernet_accuracies(
         stop: asked between two of them.
 
     Returns:
-        Shares, of the one-hot supernet with batch norm by the statistics of each minibatch; an architecture that the
-        stage's supernet does not have is left out.
+        Shares, of the supernet's single paths with batch norm by the statistics of each minibatch; an architecture that
+        the stage's supernet does not have is left out.
 
     Raises:
         Interrupted: if the user asked to stop; what was scored is kept.
@@ -72,8 +72,8 @@ def supernet_accuracies(
                 stop.check()
             # Where the supernet was split, the one that holds this architecture.
             own = search.variables(state, genotype)
-            weights = {name: np.asarray(rows)[None] for name, rows in one_hot(space.spec, genotype).items()}
-            found, _ = scores(state._replace(params=own.params, stats=own.stats), weights)  # type: ignore[arg-type]
+            paths = single_paths(space.spec, [genotype])
+            found, _ = scores(state._replace(params=own.params, stats=own.stats), paths)
             known[line(genotype)] = float(found[0])
         run.write(SCORES, known)
     return {genotype: known[line(genotype)] for genotype in wanted}
@@ -83,5 +83,4 @@ def _feed(plan: Plan, ended: Ended) -> Feed:
     _, images, *rows = ended.stage.phase.arguments
     train, valid = plan.devices.here(tuple(rows))
     chosen = SearchSettings(**group(plan.config.values, "search", SearchSettings))
-    # As many images as a study's ranking looks at: each architecture costs a pass of the whole supernet.
     return Feed(plan.dataset, images, (train, valid[: max(IMAGES, chosen.batch_size)]), chosen, plan.devices)

@@ -14,7 +14,7 @@ from dnas.chunks import Drawn
 from dnas.compiling import compiler_options
 from dnas.data.sampling import random_batch
 from dnas.tasks import batch_weight, first_metric, scalar_loss, task_of
-from dnas.types import Array, Batch, Batches, Between, PRNGKey, SearchSpace, SearchState, Task, Variables, Weights
+from dnas.types import Array, Batch, Batches, Between, Mixture, PRNGKey, SearchSpace, SearchState, Task, Variables
 
 
 class Shown(NamedTuple):
@@ -55,18 +55,19 @@ def examination(space: SearchSpace, train: Shown, valid: Shown, key: PRNGKey, *,
     most = math.ceil(most / abreast) * abreast
     program = jax.jit(_examine, static_argnums=(0, 1, 2, 3), compiler_options=compiler_options())
 
-    def scores(state: SearchState, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
-        candidates = {name: np.asarray(rows, np.float32) for name, rows in weights.items()}
-        count = len(next(iter(candidates.values())))
+    def scores(state: SearchState, mixtures: Mixture, images: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        candidates = jax.tree.map(narrow, dict(mixtures))
+        count = len(jax.tree.leaves(candidates)[0])
+        batch = valid.source.batch_size
+        rows = valid.rows if images is None else valid.rows[: max(batch, min(images, valid.source.size))]
+        source = valid.source._replace(size=len(rows))
         accuracies, losses = [], []
         # Always as many candidates, of which only the first are computed: one program for all decisions.
         for first in range(0, count, most):
-            part = {name: filled(rows[first : first + most], most) for name, rows in candidates.items()}
+            part = jax.tree.map(lambda stacked: filled(stacked[first : first + most], most), candidates)  # noqa: B023
             some = min(most, count - first)
             own = Variables(state.params, state.stats)
-            accuracy, loss = program(
-                space.apply, task, valid.source, abreast, own, part, some, valid.images, valid.rows
-            )
+            accuracy, loss = program(space.apply, task, source, abreast, own, part, some, valid.images, rows)
             accuracies.append(np.asarray(accuracy, np.float64)[:some])
             losses.append(np.asarray(loss, np.float64)[:some])
         return np.concatenate(accuracies), np.concatenate(losses)
@@ -100,7 +101,7 @@ def _examine(
     source: Drawn,
     abreast: int,
     own: Variables,
-    candidates: Weights,
+    candidates: Mixture,
     count: Array,
     images: Any,
     rows: Array,
@@ -110,7 +111,7 @@ def _examine(
     shown = Shown(images, rows, source)
     whole = jnp.arange(source.size // source.batch_size * source.batch_size).reshape(-1, source.batch_size)
 
-    def one(mixture: Weights, batch: Batch) -> Array:
+    def one(mixture: Mixture, batch: Batch) -> Array:
         return judged(task, apply(own, mixture, batch.x, train=True)[0], batch)
 
     def averaged(values: Callable[[Batch], Array]) -> Array:
@@ -127,18 +128,22 @@ def _examine(
     def few(index: Array) -> Array:
         """Return the scores of `abreast` candidates, which see each minibatch together."""
         if abreast == 1:
-            mixture = {name: stacked[index] for name, stacked in candidates.items()}
+            mixture = jax.tree.map(lambda stacked: stacked[index], candidates)
             return averaged(partial(one, mixture))[None]
-        mixtures = {
-            name: lax.dynamic_slice_in_dim(stacked, index * abreast, abreast) for name, stacked in candidates.items()
-        }
+        mixtures = jax.tree.map(lambda stacked: lax.dynamic_slice_in_dim(stacked, index * abreast, abreast), candidates)
         return averaged(lambda batch: jax.vmap(one, (0, None))(mixtures, batch))
 
-    most = len(next(iter(candidates.values())))
+    most = len(jax.tree.leaves(candidates)[0])
     results = jnp.zeros((most // abreast, abreast, 2))
     needed = (count + abreast - 1) // abreast
     results = lax.fori_loop(0, needed, lambda index, found: found.at[index].set(few(index)), results)
     return results.reshape(most, 2)[:, 0], results.reshape(most, 2)[:, 1]
+
+
+def narrow(values: np.ndarray) -> np.ndarray:
+    """Return weights as float32, and indices as they are."""
+    own = np.asarray(values)
+    return own if own.dtype.kind in "iu" else own.astype(np.float32)
 
 
 def filled(rows: np.ndarray, count: int) -> np.ndarray:

@@ -1,10 +1,12 @@
 """From a discrete architecture back to operation weights."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dnas.errors import UserError
 from dnas.genotype import Cell, Genotype
-from dnas.types import Group, Spec, Weights
+from dnas.types import Group, Mixture, Paths, Spec, Weights
 
 
 def one_hot(spec: Spec, genotype: Genotype) -> Weights:
@@ -41,3 +43,24 @@ def _rows(name: str, group: Group, cell: Cell) -> np.ndarray:
                 raise UserError(f"genotype, {name} cell: the space has no edge {edge.op}<-{edge.source}")
             rows[row, column] += 1
     return rows
+
+
+def single_paths(spec: Spec, genotypes: Sequence[Genotype]) -> Mixture:
+    """Return N architectures as paths, of which a supernet computes no more than one operation an edge.
+
+    Returns:
+        For each group weights `(N, edges, ops)` and active columns `(N, edges, P)`, where P is how many operations an
+        architecture keeps on one edge at most: 1 but for published ones that keep an edge twice. An edge that is not
+        kept has the weight 0.
+
+    Raises:
+        UserError: as `one_hot`.
+    """
+    held = [one_hot(spec, genotype) for genotype in genotypes]
+    found = {}
+    for name in spec:
+        rows = np.stack([np.asarray(one[name]) for one in held])
+        most = max(1, int((rows != 0).sum(axis=-1).max()))
+        active = np.argsort(rows == 0, axis=-1, kind="stable")[..., :most]
+        found[name] = Paths(rows, active.astype(np.int32))  # type: ignore[arg-type]
+    return found

@@ -12,6 +12,7 @@ from dnas.costs import CostTable
 from dnas.genotype import Genotype
 from dnas.hardware.model import FITTED, CostModel, Profile
 from dnas.hardware.profile_file import read_profile, write_profile
+from dnas.run.budget import Budget
 
 SEARCH = ["search", "--space", "nasbench201"]
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -73,6 +74,15 @@ def own_profile(tmp_path: Path) -> Path:
     return path
 
 
+def test_what_a_run_says_of_its_models_is_what_is_read_back(own_profile: Path) -> None:
+    """Tuples too, which are lists there: a resumed run compares the two."""
+    model = read_profile(own_profile).models[0]
+    network = {**model.network, "image": (32, 32, 3), "concat": (2, 3)}
+    told = Budget((model._replace(network=network),)).to_json()
+    assert told == json.loads(json.dumps(told))
+    assert told[0]["network"]["image"] == [32, 32, 3]
+
+
 def test_a_limited_run_keeps_its_limit_and_says_so(
     own_profile: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: Callable[..., str]
 ) -> None:
@@ -116,6 +126,16 @@ def test_a_limited_run_keeps_its_limit_and_says_so(
     page = (run / "report.html").read_text()
     assert "What it costs" in page
     assert "mine.latency" in page
+
+    # A run that nothing has changed goes on, with the same models and the same end.
+    (run / "result.json").unlink()
+    with pytest.raises(SystemExit) as stop:
+        main(["search", "--resume", str(run)])
+    assert stop.value.code == 0, capsys.readouterr().err
+    again = json.loads((run / "result.json").read_text())
+    assert {name: again[name] for name in ("genotype", "costs", "baseline", "retrain")} == {
+        name: result[name] for name in ("genotype", "costs", "baseline", "retrain")
+    }
 
     # A profile that has changed since is another request.
     config = json.loads((run / "config.json").read_text())

@@ -18,7 +18,7 @@ from dnas.run.directory import RunDirectory
 from dnas.run.interrupt import Interrupted, Stop
 from dnas.run.loop import Finished, run_phase
 from dnas.run.searching import Searching, SearchSettings
-from dnas.types import Group, Search, SearchSpace, SearchState, Variables
+from dnas.types import Group, Paths, Search, SearchSpace, SearchState, Variables
 
 OPS = ("none", "noise", "skip_connect")
 SPEC = {"cell": Group(3, OPS, nodes=(((0, 0), (1, 1), (2, 2)),), keep=1, concat=(3,))}
@@ -29,6 +29,8 @@ def apply(variables: Variables, mixture: Any, x: jax.Array, *, train: bool) -> t
     """Three pixels, of which the second tells the class; an edge sees its pixel, noise, or nothing."""
     del train
     pixels, rows = x.reshape(len(x), -1)[:, :3], mixture["cell"]
+    if isinstance(rows, Paths):
+        rows = rows.weights * jax.nn.one_hot(rows.active, len(OPS)).sum(axis=-2)
     noise = jnp.sin(9 * x.sum(axis=(1, 2, 3)))[:, None]
     h = (rows[:, 1] * noise + rows[:, 2] * pixels).sum(axis=1, keepdims=True)
     return h @ variables.params["w"] + variables.params["b"], variables.stats
