@@ -5,7 +5,7 @@ so that nothing goes to or comes from the host while it runs.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +48,10 @@ class Drawn(Protocol):
 
     def plain(self, data: Any, rows: Array) -> Batch:
         """Gather the examples at `rows` as they are looked at without augmentation."""
+        ...
+
+    def _replace(self, *, size: int = ...) -> Self:
+        """Return the same of a part with so many examples."""
         ...
 
 

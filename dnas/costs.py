@@ -131,8 +131,16 @@ def can_be_kept(group: Group) -> np.ndarray:
     return offers(group) & named
 
 
+def is_choice(group: Group) -> bool:
+    """Whether a group has one edge, which is always there, as a choice in a user's own model."""
+    return group.edges == 1 and NONE not in group.ops and not group.path
+
+
 def _start(group: Group) -> Nodes:
     """Return the nodes from which others are to differ in one edge."""
+    if is_choice(group):
+        # The last depth of a repeated block is the one at which all choices inside count.
+        return _only(group, np.flatnonzero(offers(group)[0])[-1])
     if group.path:
         return some_path(group, offers(group))
     return tuple(_kept(group, incoming, incoming[0][0]) for incoming in group.nodes)
@@ -142,10 +150,19 @@ def _edge_rows(group: Group, offered: np.ndarray, count: Callable[[Nodes], np.nd
     """Return `(edges, ops, resources)`: how much each operation on each edge adds to what is there without it."""
     start = _start(group)
     rows = np.zeros((*offered.shape, len(count(start))))
+    if is_choice(group):
+        columns = np.flatnonzero(offered[0])
+        rows[0, columns] = [count(_only(group, column)) for column in columns]
+        rows[0, columns] -= rows[0, columns].min(axis=0)
+        return rows
     for edge, column in np.argwhere(offered):
         with_it, without = (count(_nodes(group, start, edge, op)) for op in (group.ops[column], None))
         rows[edge, column] = with_it - without
     return rows
+
+
+def _only(group: Group, column: Any) -> Nodes:
+    return ((Edge(group.ops[int(column)], group.nodes[0][0][1]),),)
 
 
 def _genotype(space: SearchSpace, nodes: Mapping[str, Nodes]) -> Genotype:

@@ -28,6 +28,12 @@ class Cell:
     nodes: tuple[tuple[Edge, ...], ...]
     concat: tuple[int, ...]
 
+    @property
+    def only(self) -> str | None:
+        """The operation of a cell that is a single choice, one edge from its only input; `None` of any other cell."""
+        alone = self.concat == (1,) and len(self.nodes) == 1 and len(self.nodes[0]) == 1
+        return self.nodes[0][0].op if alone and self.nodes[0][0].source == 0 else None
+
 
 @dataclass(frozen=True)
 class Genotype:
@@ -46,8 +52,10 @@ class Genotype:
         return dict(self.cells)[group]
 
     def __str__(self) -> str:
-        """One line a cell, one `op<-source` an edge, nodes apart by bars."""
-        return "\n".join(f"{name}: {_text(cell)}" for name, cell in self.cells)
+        """One line a cell, one `op<-source` an edge, nodes apart by bars; `name=op` for a cell that is one choice."""
+        return "\n".join(
+            f"{name}: {_text(cell)}" if cell.only is None else f"{name}={cell.only}" for name, cell in self.cells
+        )
 
     def __rich__(self) -> "Table":
         from dnas.display.genotype import genotype_table

@@ -47,11 +47,11 @@ class Choice(nn.Module):
         options = self._by_name()
         verdict = decide(own)
         if isinstance(verdict, int):
-            return _call(options[self.order[verdict]], args, kwargs)
+            return call(options[self.order[verdict]], args, kwargs)
         if isinstance(verdict, Paths) and not self.is_initializing():
             return marked(own, self._paths(verdict, args, kwargs))
         weights = verdict.weights if isinstance(verdict, Paths) else verdict
-        return weighted(own, weights, [_call(options[name], args, kwargs) for name in self.order])
+        return weighted(own, weights, [call(options[name], args, kwargs) for name in self.order])
 
     def _by_name(self) -> dict[str, Callable[..., Any]]:
         return dict(zip(*names_of(self.options), strict=True))
@@ -61,7 +61,7 @@ class Choice(nn.Module):
 
         def branch(name: str) -> Callable[..., Any]:
             def run(layer: "Choice", weight: Any, args: tuple[Any, ...]) -> Any:
-                return scaled(weight, _call(layer._by_name()[name], args, kwargs))
+                return scaled(weight, call(layer._by_name()[name], args, kwargs))
 
             return run
 
@@ -74,7 +74,8 @@ class Choice(nn.Module):
         return total
 
 
-def _call(option: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call(option: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Apply an option to the arguments, of the keyword arguments to those that it takes."""
     return option(*args, **{name: value for name, value in kwargs.items() if _takes(option, name)})
 
 

@@ -64,6 +64,11 @@ def under(decider: Decider, function: Callable[..., Any]) -> Callable[..., Any]:
     return decided
 
 
+def decided() -> bool:
+    """Return whether someone answers: what a module computes is then not decided by the module alone."""
+    return _DECIDER.get() is not None
+
+
 def decide(decision: Decision) -> Verdict:
     """Return what a layer is to compute; outside of `deciding` its first option, so that the model runs by itself."""
     decider = _DECIDER.get()

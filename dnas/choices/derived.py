@@ -94,7 +94,8 @@ class Derived(NamedTuple):
 
         def workload(shape: tuple[int, ...]) -> Workload:
             x = one(example) if not hasattr(example, "shape") else jax.ShapeDtypeStruct((1, *shape), example.dtype)
-            variables = jax.eval_shape(self.init, jax.random.key(0), x)
+            same = jax.tree.map(jnp.shape, x) == jax.tree.map(lambda leaf: (1, *leaf.shape[1:]), example)
+            variables = joined(self.needed) if same else jax.eval_shape(self.init, jax.random.key(0), x)
             params = sum(leaf.size for leaf in jax.tree.leaves(variables.params))
             return Workload(params, count_macs(lambda v, x: self.apply(v, x, train=False)[0], variables, x))
 

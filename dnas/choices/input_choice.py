@@ -1,6 +1,6 @@
 """A choice of which of several inputs go on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dnas.choices.context import decide
+from dnas.choices.context import Decision, decide
 from dnas.choices.mixing import check_equal, dense, marked, scaled, weighted
 from dnas.choices.naming import decision_of
 from dnas.errors import UserError
@@ -43,37 +43,44 @@ class InputChoice(nn.Module):
         Raises:
             UserError: if `k` of so many inputs cannot be chosen, or their shapes differ.
         """
-        sets = self._sets(len(inputs))
-        names = self.names or tuple(str(index) for index in range(len(inputs)))
-        own = decision_of(self, self.decision, tuple("+".join(names[index] for index in chosen) for chosen in sets))
-        verdict = decide(own)
-        if isinstance(verdict, int):
-            return _sum([inputs[index] for index in sets[verdict]])
-        weights = dense(verdict)
-        check_equal(own._replace(options=names), inputs)
-        if self.k == 1:
-            return weighted(own, weights, inputs)
-        shares = [
-            sum(weights[number] for number, chosen in enumerate(sets) if index in chosen)
-            for index in range(len(inputs))
-        ]
-        return marked(
-            own, _sum([scaled(jnp.asarray(share), value) for share, value in zip(shares, inputs, strict=True)])
-        )
+        return some_of(inputs, self.k, self.names, lambda options: decision_of(self, self.decision, options))
 
-    def _sets(self, count: int) -> list[tuple[int, ...]]:
-        if not 0 < self.k < count:
-            raise UserError(
-                f"InputChoice: k is {self.k}, but there are {count} inputs: choose 1 to {count - 1} of them"
-            )
-        if self.names is not None and len(self.names) != count:
-            raise UserError(f"InputChoice: {len(self.names)} names for {count} inputs: give one name an input")
-        if comb(count, self.k) > MOST:
-            raise UserError(
-                f"InputChoice: {self.k} of {count} inputs can be chosen in {comb(count, self.k)} ways, more than {MOST}"
-                f": use several InputChoices with k=1"
-            )
-        return list(combinations(range(count), self.k))
+
+def some_of(
+    inputs: Sequence[Any], k: int, names: tuple[str, ...] | None, decision: Callable[[tuple[str, ...]], Decision]
+) -> Any:
+    """Return the sum of the `k` inputs that are chosen; `decision` is made of the options' names.
+
+    Raises:
+        UserError: if `k` of so many inputs cannot be chosen, or their shapes differ.
+    """
+    sets = _sets(len(inputs), k, names)
+    names = names or tuple(str(index) for index in range(len(inputs)))
+    own = decision(tuple("+".join(names[index] for index in chosen) for chosen in sets))
+    verdict = decide(own)
+    if isinstance(verdict, int):
+        return _sum([inputs[index] for index in sets[verdict]])
+    weights = dense(verdict)
+    check_equal(own._replace(options=names), inputs)
+    if k == 1:
+        return weighted(own, weights, inputs)
+    shares = [
+        sum(weights[number] for number, chosen in enumerate(sets) if index in chosen) for index in range(len(inputs))
+    ]
+    return marked(own, _sum([scaled(jnp.asarray(share), value) for share, value in zip(shares, inputs, strict=True)]))
+
+
+def _sets(count: int, k: int, names: tuple[str, ...] | None) -> list[tuple[int, ...]]:
+    if not 0 < k < count:
+        raise UserError(f"InputChoice: k is {k}, but there are {count} inputs: choose 1 to {count - 1} of them")
+    if names is not None and len(names) != count:
+        raise UserError(f"InputChoice: {len(names)} names for {count} inputs: give one name an input")
+    if comb(count, k) > MOST:
+        raise UserError(
+            f"InputChoice: {k} of {count} inputs can be chosen in {comb(count, k)} ways, more than {MOST}: use several "
+            f"InputChoices with k=1"
+        )
+    return list(combinations(range(count), k))
 
 
 def _sum(values: Sequence[Any]) -> Any:

@@ -10,8 +10,7 @@ from flax.errors import FlaxError, InvalidRngError, ModifyScopeVariableError
 
 from dnas.choices.context import under
 from dnas.choices.finding import uniform
-from dnas.choices.mixing import shapes
-from dnas.choices.model import Model
+from dnas.choices.model import Model, refused
 from dnas.errors import UserError, reason
 from dnas.types import PRNGKey, Stats, Variables
 
@@ -59,12 +58,7 @@ def _draws(init: Any, apply: Any, example: Any) -> bool:
     try:
         variables = jax.eval_shape(under(uniform, init), jax.random.key(0), example)
     except (TypeError, ValueError, FlaxError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(
-            f"the model cannot take the example input of shape {shapes(example)} ({reason(error)}): give one as "
-            f"the model is called with, the batch first"
-        ) from error
+        raise refused(example, error) from error
     try:
         jax.eval_shape(under(uniform, partial(apply, train=False, key=None)), variables, example)
     except ModifyScopeVariableError as error:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from dnas.choices.mixing import shapes
+from dnas.errors import UserError, reason
 from dnas.types import PRNGKey, Stats, Variables
 
 
@@ -20,3 +22,13 @@ class Model(NamedTuple):
     init: Callable[[PRNGKey, Any], Variables]
     apply: Callable[[Variables, Any, bool, PRNGKey | None], tuple[Any, Stats]]
     draws: bool
+
+
+def refused(example: Any, error: Exception) -> UserError:
+    """Return the error for a model that raised `error` when it was called with the example input."""
+    if isinstance(error, UserError):
+        return error
+    return UserError(
+        f"the model cannot take the example input of shape {shapes(example)} ({reason(error)}): give one as the model "
+        f"is called with, the batch first"
+    )

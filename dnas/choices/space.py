@@ -1,5 +1,6 @@
 """A model with open choices as a search space."""
 
+from functools import lru_cache
 from typing import Any
 
 import flax.linen as nn
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from dnas.choices.context import Decision, Verdict, under
-from dnas.choices.derived import chosen, derive, one
+from dnas.choices.derived import Derived, chosen, derive, one
 from dnas.choices.finding import find, uniform
 from dnas.choices.inherit import flat, inherited
 from dnas.choices.linen import linen
@@ -29,7 +30,9 @@ def space(module: Any, example_input: Any, *, task: Task | None = None, name: st
 
     Args:
         module: a Flax Linen module, called as `module(x)`, or as `module(x, train=...)` where it has an argument
-            `train`, `training`, `is_training`, `deterministic` or `use_running_average`.
+            `train`, `training`, `is_training`, `deterministic` or `use_running_average`; or, for Flax NNX, a function
+            of `rngs` that returns a module, or a module, which begins with the values that it holds. An NNX module is
+            told by `train()` and `eval()` too whether it is trained.
         example_input: what the model is called with, arrays or a pytree of them, the batch first; only shapes and
             types are used.
         task: what the outputs are for; `None`: classification, one label for each row of logits.
@@ -39,20 +42,22 @@ def space(module: Any, example_input: Any, *, task: Task | None = None, name: st
         UserError: if the model has no choice, different choices under one name, options that return different shapes,
             a choice in a loop without a name, or cannot take the example input.
     """
-    if not isinstance(module, nn.Module):
-        raise UserError(f"dnas.space: expected a Flax Linen module, got {type(module).__name__}: give an instance")
     example = one(example_input)
-    model = linen(module, example)
-    decisions = find(model.init, jax.random.key(0), example).decisions
+    model = _model(module, example)
+    decisions = _find(model, example)
     _find_in_training(model, decisions, example)
     open_model = followed(model, decisions, example)
 
+    @lru_cache(maxsize=1024)
+    def derived(genotype: Genotype) -> Derived:
+        return derive(model, chosen(decisions, genotype), example)
+
     def build(genotype: Genotype) -> Network:
-        return derive(model, chosen(decisions, genotype), example).network(example)
+        return derived(genotype).network(example)
 
     def inherit(genotype: Genotype, variables: Variables) -> Variables:
-        derived = derive(model, chosen(decisions, genotype), example)
-        return inherited(flat(variables), derived.needed, derived.cuts)
+        own = derived(genotype)
+        return inherited(flat(variables), own.needed, own.cuts)
 
     def check(shape: tuple[int, ...]) -> None:
         if not hasattr(example, "shape") or tuple(shape) == example.shape[1:]:
@@ -71,6 +76,14 @@ def space(module: Any, example_input: Any, *, task: Task | None = None, name: st
     return SearchSpace(name or model.name, spec, init, apply, build, inherit, check, task=task, by_name=False)
 
 
+def _find(model: Model, example: Any) -> tuple[Decision, ...]:
+    def run(key: PRNGKey, x: Any) -> Any:
+        # An NNX module decides nothing before it is called.
+        return model.apply(model.init(key, x), x, False, None)
+
+    return find(run, jax.random.key(0), example).decisions
+
+
 def _find_in_training(model: Model, decisions: tuple[Decision, ...], example: Any) -> None:
     def run(variables: Variables, x: Any) -> Any:
         return model.apply(variables, x, True, jax.random.key(0))
@@ -82,6 +95,20 @@ def _find_in_training(model: Model, decisions: tuple[Decision, ...], example: An
             f"choice {late[0]!r} is met in training only, so that no derived network would have it: let the model come "
             f"to it in evaluation as well"
         )
+
+
+def _model(module: Any, example: Any) -> Model:
+    if isinstance(module, nn.Module):
+        return linen(module, example)
+    if callable(module) and not (isinstance(module, type) and issubclass(module, nn.Module)):
+        # Only who uses NNX waits for its import.
+        from dnas.choices.nnx_model import nnx_model
+
+        return nnx_model(module, example)
+    raise UserError(
+        f"dnas.space: expected a Flax Linen module, or an NNX module or a function of rngs that makes one, got "
+        f"{getattr(module, '__name__', type(module).__name__)}: give an instance"
+    )
 
 
 def _group(decision: Decision) -> Group:

@@ -8,7 +8,7 @@ from dnas.cli.options import command_line
 
 
 @click.command()
-@click.option("--space", default="nasbench201", show_default=True, help="Search space.")
+@click.option("--space", default="nasbench201", show_default=True, help="Search space, or package.module:function.")
 @click.option(
     "--method",
     default="darts",

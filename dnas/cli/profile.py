@@ -10,7 +10,7 @@ from dnas.errors import UserError
 
 
 @click.command()
-@click.option("--space", default="darts", show_default=True, help="Search space, which may be your own.")
+@click.option("--space", default="darts", show_default=True, help="Search space, or package.module:function.")
 @click.option("--preset", default="paper", show_default=True, help="Named set of settings: tiny, small or paper.")
 @click.option(
     "--set",

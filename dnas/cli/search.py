@@ -9,7 +9,7 @@ from dnas.cli.options import Where, default_directory, hardware_options, refuse_
 
 
 @click.command()
-@click.option("--space", help="Search space.  [default: darts]")
+@click.option("--space", help="Search space, or package.module:function, which returns your own.  [default: darts]")
 @click.option("--method", help="Search method.  [default: darts]")
 @click.option("--baseline", type=int, help="Random architectures to train for comparison.  [default: the preset's]")
 @hardware_options

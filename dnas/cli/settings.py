@@ -6,7 +6,7 @@ from rich.table import Table
 
 
 @click.command(name="settings")
-@click.option("--space", default="darts", show_default=True, help="Search space.")
+@click.option("--space", default="darts", show_default=True, help="Search space, or package.module:function.")
 @click.option("--method", default="darts", show_default=True, help="Search method.")
 @click.option("--objective", help="Objective of a search with limits, whose settings are listed too.")
 @click.argument("words", nargs=-1)

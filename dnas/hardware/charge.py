@@ -1,20 +1,21 @@
 """A search space whose searches pay for what architectures cost, and keep one that is within the limits."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dnas.costs import CostTable
+from dnas.costs import CostTable, cost
 from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from dnas.hardware.expected import chances, derived, mixed
 from dnas.hardware.limits import Limit, amount
 from dnas.hardware.live import connected
 from dnas.hardware.model import CostModel
-from dnas.selection.within import SLACK, affordable, extremes, within
+from dnas.selection.within import SLACK, cheapest, within
 from dnas.types import Array, Charge, Penalty, SearchSpace, Spec, Weights
 
 EXPECTED: Mapping[str, Callable[[Spec, Weights], Weights]] = {
@@ -22,6 +23,9 @@ EXPECTED: Mapping[str, Callable[[Spec, Weights], Weights]] = {
     "kept": chances,
     "mixed": lambda spec, weights: weights,
 }
+
+ROUNDS = 50
+"""How often a table that says too little is asked for something cheaper."""
 
 
 def charged(
@@ -43,8 +47,10 @@ def charged(
     there is another within the limits.
 
     Predictions count as raised by each model's margin (`CostModel.margin`), so that the true cost of what is kept is
-    within the limit with the given confidence. An operation that a device cannot run is never kept; in the expected
-    costs it counts as the dearest on its edge.
+    within the limit with the given confidence. Where a model can say what a network itself costs (`CostModel.actual`),
+    as all counted and estimated ones can, the kept one is held to that: where costs do not add up over decisions, as of
+    choices inside of others or in a repeated block, the table only leads the search. An operation that a device cannot
+    run is never kept; in the expected costs it counts as the dearest on its edge.
 
     Args:
         space: the space.
@@ -76,15 +82,15 @@ def charged(
         return connected(space.spec, genotype) and held.runs(genotype)
 
     def keep(own: SearchSpace, weights: Weights, genotype: Genotype) -> Genotype:
-        if affordable(genotype, space.spec, held.tables, held.values) and living(genotype):
+        if held.fits(genotype) and living(genotype):
             return genotype
-        found = (
-            within(own, weights, held.tables, held.values, living)
-            or within(own._replace(spec=space.spec), weights, held.tables, held.values, living)
-            or within(own._replace(spec=space.spec), weights, *held)
+        whole = own._replace(spec=space.spec)
+        return (
+            held.best(own, weights, living)
+            or held.best(whole, weights, living)
+            or held.best(whole, weights, held.runs)
+            or held.some
         )
-        assert found is not None, "limits that can be kept were checked"
-        return found
 
     def rebuild(**changes: Any) -> SearchSpace:
         other = space.rebuild(**changes)
@@ -93,18 +99,55 @@ def charged(
     return space._replace(charge=Charge(costs, penalty, keep), rebuild=rebuild)
 
 
-class _Held(NamedTuple):
+@dataclass(frozen=True)
+class _Held:
     """What a search is held to.
 
     Attributes:
-        tables: costs for each limit, raised by their model's margin.
+        spec: the groups of the whole space.
+        models: the cost model of each limit.
+        tables: their costs, raised by their margins.
         values: the limits.
-        runs: whether all the devices can run an architecture.
+        some: an architecture that keeps them.
     """
 
+    spec: Spec
+    models: tuple[CostModel, ...]
     tables: tuple[CostTable, ...]
     values: tuple[float, ...]
-    runs: Callable[[Genotype], bool]
+    some: Genotype = field(default_factory=lambda: Genotype("", ()))
+
+    def runs(self, genotype: Genotype) -> bool:
+        """Whether all the devices can run an architecture."""
+        return not any(np.isnan(model.predict(self.spec, genotype)) for model in self.models)
+
+    def costs(self, genotype: Genotype) -> tuple[float, ...]:
+        """Return what counts against the limits: the network's own cost where that is known, else the raised one."""
+        return tuple(
+            model.actual(genotype) if model.actual else cost(table, self.spec, genotype)
+            for model, table in zip(self.models, self.tables, strict=True)
+        )
+
+    def fits(self, genotype: Genotype) -> bool:
+        """Whether an architecture can be run and is within all limits."""
+        return all(own <= limit * (1 + SLACK) for own, limit in zip(self.costs(genotype), self.values, strict=True))
+
+    def best(self, space: SearchSpace, weights: Weights, runs: Callable[[Genotype], bool]) -> Genotype | None:
+        """Return the heaviest architecture that keeps the limits, as far as tables find it; `None` where none is found.
+
+        Where a network costs more than its table says, the table is asked for one that costs less by as much.
+        """
+        asked = self.values
+        for _ in range(ROUNDS):
+            found = within(space, weights, self.tables, asked, runs)
+            if found is None or self.fits(found):
+                return found
+            told = (cost(table, self.spec, found) for table in self.tables)
+            asked = tuple(
+                said - (own - limit) if own > limit * (1 + SLACK) else before
+                for said, own, limit, before in zip(told, self.costs(found), self.values, asked, strict=True)
+            )
+        return None
 
 
 def _held(space: SearchSpace, models: Sequence[CostModel], limits: Sequence[Limit], confidence: float) -> _Held:
@@ -114,39 +157,39 @@ def _held(space: SearchSpace, models: Sequence[CostModel], limits: Sequence[Limi
     fitted = [models[limit.model].fitting(space.name, space.spec) for limit in limits]
     tables = []
     for limit, model in zip(limits, fitted, strict=True):
-        margin = model.margin(confidence)
-        table = CostTable(
-            (1 + margin) * model.table.base, {name: (1 + margin) * rows for name, rows in model.table.rows.items()}
-        )
+        # A network whose own cost is known needs no margin.
+        margin = 0.0 if model.actual else model.margin(confidence)
+        table = model.table.scaled(1 + margin)
         _check_reachable(space, model, table, limit, margin, confidence)
         tables.append(table)
-
-    def runs(genotype: Genotype) -> bool:
-        return not any(np.isnan(model.predict(space.spec, genotype)) for model in fitted)
-
-    held = _Held(tuple(tables), tuple(limit.value for limit in limits), runs)
+    held = _Held(space.spec, tuple(fitted), tuple(tables), tuple(limit.value for limit in limits))
     even = {name: np.zeros((group.edges, len(group.ops)), np.float32) for name, group in space.spec.items()}
-    if within(space, even, *held) is None:  # type: ignore[arg-type]
+    some = held.best(space, even, held.runs)  # type: ignore[arg-type]
+    # What the tables count too dear may be affordable all the same.
+    least = (cheapest(space, table) for table in tables)
+    some = some or next((one for one in least if one is not None and held.runs(one) and held.fits(one)), None)
+    if some is None:
         asked = ", ".join(
             f"{limit.title} of at most {amount(limit.value, models[limit.model].metric)}" for limit in limits
         )
         raise UserError(
             f"{asked}: networks of {space.name} can keep each of these limits, but none keeps all of them; raise one"
         )
-    return held
+    return replace(held, some=some)
 
 
 def _check_reachable(
     space: SearchSpace, model: CostModel, table: CostTable, limit: Limit, margin: float, confidence: float
 ) -> None:
-    ends = extremes(space, table)
-    if ends is None:
+    ends = [cheapest(space, one) for one in (table, table.scaled(-1.0))]
+    if any(end is None for end in ends):
         raise UserError(
             f"{limit.title}: {model.name} can run no network of {space.name}; choose another device, or other space.ops"
         )
-    if ends[0] <= limit.value * (1 + SLACK):
+    costs = [model.actual(end) if model.actual else cost(table, space.spec, end) for end in ends if end is not None]
+    if costs[0] <= limit.value * (1 + SLACK):
         return
-    least, most = (amount(end, model.metric) for end in ends)
+    least, most = (amount(end, model.metric) for end in costs)
     raised = f", of which {100 * margin:.3g} % is the margin for {100 * confidence:g} % confidence" if margin else ""
     raise UserError(
         f"{limit.title} of at most {amount(limit.value, model.metric)}: networks of {space.name} are predicted to need "

@@ -127,12 +127,12 @@ def program(network: Network, shape: tuple[int, ...], batch_size: int = 1) -> Pr
     """Return the kernels of a network in evaluation mode; nothing is computed but shapes.
 
     Args:
-        network: made of a Flax module (`dnas.nn.functions.network`).
+        network: the network.
         shape: (H, W, C) of an image.
         batch_size: images that go through it at once.
 
     Raises:
-        UserError: if the network loops over its input, or calls no Flax module.
+        UserError: if the network loops over its input.
     """
     whole = traced(network, shape, batch_size)
     walk = _Walk()

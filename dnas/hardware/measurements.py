@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from dnas.genotype import Genotype, load
 from dnas.hardware.fit import cross_validate, design, fit, predict, quality, unknowns
 from dnas.hardware.hwnasbench import Made
 from dnas.hardware.model import FITTED, TABLE_UNIT, UNITS, CostModel, Quality
+from dnas.own_space import made
 from dnas.run import settings
 from dnas.selection.one_hot import one_hot
 from dnas.types import Spec
@@ -68,7 +68,7 @@ def fitted(request: Request) -> Made:
     module = plugins.find(plugins.SPACES, "space", request.space)
     table = settings.from_signature("space", module.space)
     values = settings.group(settings.resolve(table, settings.parse(table, request.assignments)), "space")
-    space = module.space(classes=request.classes, **values)
+    space = made(module, classes=request.classes, shape=request.image, **values)
     genotypes, numbers = read(request.file, module, space.spec)
     costs = factor * np.array(numbers)
     held = round(request.hold_out * len(costs))
@@ -110,7 +110,7 @@ def unit_factor(metric: str, unit: str) -> float:
     return UNITS[metric][unit]
 
 
-def read(file: Path, module: ModuleType, spec: Spec) -> tuple[list[Genotype], list[float]]:
+def read(file: Path, module: Any, spec: Spec) -> tuple[list[Genotype], list[float]]:
     """Return the measured architectures and their costs as written.
 
     An architecture is what its space calls it, such as a string or an index of NAS-Bench-201, or the path of a genotype
@@ -146,7 +146,7 @@ def _lines(file: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
         raise UserError(f"cannot read the measurements {str(file)!r} ({reason(error)}): give a CSV file") from None
 
 
-def _architecture(text: str, module: ModuleType, folder: Path) -> Genotype:
+def _architecture(text: str, module: Any, folder: Path) -> Genotype:
     if text.endswith(".json"):
         return load(text if Path(text).is_file() else folder / text)
     genotype: Genotype = module.named(text)
@@ -163,7 +163,7 @@ def _cost(where: str, text: str) -> float:
     return cost
 
 
-def _network(module: ModuleType, values: Mapping[str, Any]) -> dict[str, Any]:
+def _network(module: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of the space that its networks are built with."""
     taken: Sequence[str] = [name for name in inspect.signature(module.build).parameters if name != "dtype"]
     return {name: value for name, value in values.items() if name in taken}

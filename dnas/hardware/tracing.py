@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from dnas.errors import UserError
+from dnas.choices.context import decided
 from dnas.nn.workload import Call
 from dnas.types import Network, Variables
 
@@ -42,13 +42,13 @@ def _avals(*_: Any, traced: Traced) -> list[Any]:
 def traced(network: Network, shape: tuple[int, ...], batch_size: int = 1) -> Traced:
     """Return the program of a network in evaluation mode.
 
+    A network that is no Flax Linen module, or one whose choices someone else made (`dnas.choices`), is traced as a
+    whole.
+
     Args:
-        network: made of a Flax module (`dnas.nn.functions.network`).
+        network: the network.
         shape: (H, W, C) of an image.
         batch_size: images that go through it at once.
-
-    Raises:
-        UserError: if no Flax module was called.
     """
     example = jax.ShapeDtypeStruct((batch_size, *shape), jnp.float32)
     try:
@@ -57,10 +57,21 @@ def traced(network: Network, shape: tuple[int, ...], batch_size: int = 1) -> Tra
             jax.eval_shape(lambda x: network.apply(Variables({}, {}), x, train=False), example)
     except _Called as called:
         return _traced(called.call)
-    raise UserError(
-        "the network calls no Flax module, so that its kernels are not known: make it with "
-        "dnas.nn.functions.network, or choose a measured profile"
-    )
+    # A network with variables of its own asks for them by name, and here it has none.
+    except (_Decided, LookupError, AttributeError, TypeError):
+        pass
+    return _whole(network, example)
+
+
+def _whole(network: Network, example: jax.ShapeDtypeStruct) -> Traced:
+    variables = jax.eval_shape(network.init, jax.random.key(0), example)
+
+    def run(x: Any) -> Any:
+        # Made within, so that the images are the program's only input.
+        own = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), variables)
+        return network.apply(own, x, train=False)[0]
+
+    return Traced(*jax.make_jaxpr(run, return_shape=True)(example))
 
 
 class _Called(Exception):
@@ -71,8 +82,14 @@ class _Called(Exception):
         self.call = call
 
 
+class _Decided(Exception):
+    """A module was called whose choices are made by someone else, so that it says too little by itself."""
+
+
 def _catch(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
     if context.method_name == "__call__":
+        if decided():
+            raise _Decided
         raise _Called(Call.of(context.module, args, kwargs))
     return method(*args, **kwargs)
 

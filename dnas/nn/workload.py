@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from dnas.choices.context import decided
 from dnas.nn.base import Norm, Operation
 from dnas.nn.conv import Conv
 from dnas.nn.depthwise import DepthwiseConv
@@ -69,7 +71,8 @@ def calls(network: Network, x: jax.ShapeDtypeStruct) -> Mapping[Call, int]:
     """Return which operations a network calls in evaluation on an input like `x`, and how often.
 
     An operation is a module of `WHOLE`, or one with parameters of its own that calls no other; additions and functions
-    that are no modules are not found. Empty for a network that is made of no Flax modules.
+    that are no modules are not found. Empty for a network that is made of no Flax modules, or of modules with open
+    choices (`dnas.choices`), which do not say by themselves what they compute.
     """
     found: Counter[Call] = Counter()
     looking_up = False
@@ -78,6 +81,8 @@ def calls(network: Network, x: jax.ShapeDtypeStruct) -> Mapping[Call, int]:
         nonlocal looking_up
         if looking_up or context.method_name != "__call__":
             return method(*args, **kwargs)
+        if decided():
+            raise _Decided
         looking_up = True
         own = _counted(Call.of(context.module, args, kwargs))
         looking_up = False
@@ -87,9 +92,13 @@ def calls(network: Network, x: jax.ShapeDtypeStruct) -> Mapping[Call, int]:
     def run(array: Array) -> Any:
         return network.apply(Variables({}, {}), array, train=False)[0]
 
-    with nn.intercept_methods(note):
+    with nn.intercept_methods(note), suppress(_Decided):
         jax.eval_shape(run, x)
     return found
+
+
+class _Decided(Exception):
+    """A module was called whose choices are made by someone else."""
 
 
 def work(call: Call) -> Workload:

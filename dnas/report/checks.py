@@ -1,14 +1,18 @@
 """Signs that a search went wrong although it ran: collapse to skip connections, indecision, no convergence."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dnas.report.colours import family
-from dnas.report.run import Run
+from dnas.report.decisions import chosen
+from dnas.report.run import Decision, Run
 from dnas.report.words import cell_title, percent, plural
 
 UNDECIDED = 0.95
 """Share of the maximum entropy from which a search counts as hardly decided."""
+LISTED = 8
+"""How many decisions a warning names."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,14 @@ class Check:
 
 def check(run: Run) -> list[Check]:
     """Return what was looked at, warnings first."""
-    checks = [_skips(run, name) for name, _ in run.genotype.cells]
+    single = chosen(run.genotype)
+    checks = [_skips(run, name) for name, _ in run.genotype.cells if name not in single]
     if run.search:
-        decided = (_decided(name, group.entropy[-1], len(group.ops)) for name, group in run.search.groups.items())
+        groups = run.search.groups
+        cells = {name: group for name, group in groups.items() if name not in single}
+        decided = (_decided(name, group.entropy[-1], len(group.ops)) for name, group in cells.items())
         checks += [one for one in decided if one]
+        checks += _choices({name: groups[name] for name in single if name in groups})
         if len(run.search.genotypes) > 1:
             checks.append(_settled(run.search.genotypes))
     return sorted(checks, key=lambda one: one.fine)
@@ -62,6 +70,29 @@ def _decided(name: str, entropy: float, ops: int) -> Check | None:
             f"{text}: the search hardly decided between operations, so another seed may well select another cell.",
         )
     return Check(True, f"{text}; from {percent(UNDECIDED)} on, a search counts as hardly decided.")
+
+
+def _choices(groups: Mapping[str, Decision]) -> list[Check]:
+    """Return one look at all single choices together."""
+    shares = {
+        name: float(group.entropy[-1]) / math.log(len(group.ops))
+        for name, group in groups.items()
+        if len(group.ops) > 1
+    }
+    if not shares or not all(map(math.isfinite, shares.values())):
+        return []
+    open_ones = [name for name, share in shares.items() if share >= UNDECIDED]
+    threshold = f"at {percent(UNDECIDED)} of its maximum or above"
+    if not open_ones:
+        return [Check(True, f"Of {plural(len(shares), 'decision')}, the entropy of none ended {threshold}.")]
+    named = ", ".join(open_ones[:LISTED]) + (f" and {len(open_ones) - LISTED} more" if len(open_ones) > LISTED else "")
+    return [
+        Check(
+            False,
+            f"Of {plural(len(shares), 'decision')}, {len(open_ones)} ({named}) ended with an entropy {threshold}: the "
+            f"search hardly decided there, so another seed may well choose otherwise.",
+        )
+    ]
 
 
 def _settled(genotypes: tuple[str, ...]) -> Check:

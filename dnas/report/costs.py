@@ -23,7 +23,7 @@ class Cost:
         title: the model, such as `raspi4.latency`.
         metric: what it costs.
         kind: where the model is from: `fitted`, `measured`, `roofline` or `exact`.
-        predicted: by the model's table; `None` where the device cannot run the network.
+        predicted: by the model; `None` where the device cannot run the network.
         actual: of the network itself, where that is known.
         limit: greatest cost that was asked for.
         raised: the prediction with the margin of the model's error.

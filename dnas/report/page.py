@@ -23,10 +23,10 @@ def page(run: Run, drawings: Mapping[str, str]) -> str:
     content = [
         _head(run, checks),
         _tiles(run),
-        sections.cells(run, drawings),
+        sections.architecture(run, drawings),
         _comparison(run),
         costs(run.costs, run.cost_notes),
-        *((sections.weights(run, run.search), sections.entropy(run.search)) if run.search else ()),
+        *((sections.weights(run, run.search), sections.entropy(run, run.search)) if run.search else ()),
         sections.curves(run),
         _checks(checks),
         _settings(run.config),

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 
 from dnas.genotype import Cell
-from dnas.report import parts
+from dnas.report import decisions, parts
 from dnas.report.cells import input_name, inputs_of
 from dnas.report.colours import DASHES, strokes
 from dnas.report.curves import INK, Line, chart, panel
@@ -17,45 +17,55 @@ from dnas.report.words import cell_title
 BLUE, ORANGE, GREEN, PURPLE = "#3b7dd8", "#dd7f14", "#2c9a68", "#9a5fd0"
 
 
-def cells(run: Run, drawings: Mapping[str, str]) -> str:
-    """Return the drawn cells and the genotype's text; `drawings` are SVG elements by group."""
+def architecture(run: Run, drawings: Mapping[str, str]) -> str:
+    """Return the drawn cells, the table of single choices and the genotype's text; `drawings` are SVGs by group."""
     inputs = inputs_of(run.genotype)
     named = ", ".join(f"{state} is {parts.subscripts(input_name(state, inputs))}" for state in range(inputs))
+    states = (
+        '<p class="soft">Each circle is a state of the cell: the sum of the operations that enter it. Numbers are the '
+        f"states to which the text form refers; {named}.</p>"
+    )
     return parts.section(
         "The architecture",
-        '<p class="soft">Each circle is a state of the cell: the sum of the operations that enter it. Numbers are the '
-        f"states to which the text form refers; {named}.</p>",
+        *([states] if drawings else []),
         *(parts.scroller(cell_title(name), svg, "cell") for name, svg in drawings.items()),
+        *([decisions.table(run.genotype, run.search)] if decisions.chosen(run.genotype) else []),
         "<h3>As text</h3>",
         f'<div class="card"><pre>{escape(str(run.genotype))}</pre></div>',
     )
 
 
 def weights(run: Run, search: SearchRecord) -> str:
-    """Return small multiples: for each edge, its operation weights over the epochs."""
+    """Return small multiples: for each edge or decision, its operation weights over the epochs."""
     if not search.groups:
         return ""
     inputs = inputs_of(run.genotype)
-    cells = dict(run.genotype.cells)
+    cells, single = dict(run.genotype.cells), decisions.chosen(run.genotype)
     content = []
     for name, group in search.groups.items():
+        if name in single:
+            continue
         top = float(group.weights.max(initial=0.0)) * 1.06 or 1.0
         content.append(f'<h3>{escape(name)} <span class="soft">(panels reach from 0 to {top:.2f})</span></h3>')
         content.append(_panels(name, group, cells.get(name), top=top, epochs=search.epochs, inputs=inputs))
-    return parts.section(
-        "Operation weights over time",
-        parts.paragraph(
-            "One panel for each edge, named by the states that it joins; epochs run from left to right. A framed panel "
-            "is a kept edge, and its thick line the kept operation. Dotted: all operations weighing the same.",
-            "soft",
-        ),
-        *content,
+    edges = (
+        "One panel for each edge, named by the states that it joins; epochs run from left to right. A framed panel "
+        "is a kept edge, and its thick line the kept operation. Dotted: all operations weighing the same."
     )
+    choices = (
+        "One panel for each decision; epochs run from left to right, and the thick line is the chosen option. "
+        "Dotted: all options weighing the same."
+    )
+    if content:
+        content.insert(0, parts.paragraph(edges, "soft"))
+    if single:
+        content += [parts.paragraph(choices, "soft"), decisions.panels(run.genotype, search)]
+    return parts.section("Operation weights over time", *content)
 
 
-def entropy(search: SearchRecord) -> str:
+def entropy(run: Run, search: SearchRecord) -> str:
     """Return the mean entropy of the operation weights with its maximum, and the mean weight of the strongest."""
-    groups = list(search.groups.items())
+    groups = list(decisions.merged(search.groups, decisions.chosen(run.genotype)).items())
     if not groups:
         return ""
     epoch = search.epochs.epoch

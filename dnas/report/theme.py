@@ -52,6 +52,15 @@ figure svg { display: block; width: 100%; height: auto; margin-top: 6px; stroke-
 .panels svg { margin-top: auto; padding-top: 4px; } .panels figcaption { font-size: .88rem; line-height: 1.35; }
 .panels .kept { border-color: var(--accent); box-shadow: 0 0 0 1px var(--accent); }
 .panels figcaption span { display: block; font-weight: 400; font-size: .78rem; }
+.decisions td { text-align: left; } .decisions th, .decisions td { vertical-align: middle; }
+.decisions td:last-child { width: 60%; padding-right: 0; } .decisions th:not(:first-child) { text-align: left; }
+.options { list-style: none; margin: 0; padding: 0; font-size: .88rem; }
+.options li { display: grid; grid-template-columns: minmax(5.5rem, 30%) 1fr 3rem; gap: 8px; align-items: center; }
+.options i { height: .55rem; border-radius: 3px; background: var(--soft); opacity: .45; min-width: 1px; }
+.options b { font-weight: 400; text-align: right; } .options .mine span, .options .mine b { font-weight: 650; }
+.options .mine i { background: var(--accent); opacity: 1; }
+.decided { grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); } .decided .legend { font-size: .78rem; }
+.decided .legend svg { padding: 0; margin: 0; }
 sub { line-height: 0; } summary { cursor: pointer; color: var(--accent); }
 .checks { list-style: none; margin: 0; padding: 0; }
 .checks li { border-radius: 10px; padding: 10px 14px; margin-bottom: 8px; border-left: 5px solid; }

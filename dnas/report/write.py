@@ -12,7 +12,7 @@ PAGE = "report.html"
 
 
 def write_report(run: Path) -> Path:
-    """Write `cell-<group>.svg` for each cell and `report.html` into a run directory; return the page's path.
+    """Write `cell-<group>.svg` for each drawn cell and `report.html` into a run directory; return the page's path.
 
     The same run gives the same bytes. Files appear whole or not at all, the page last.
 
@@ -22,7 +22,9 @@ def write_report(run: Path) -> Path:
     run = Path(run)
     record = read_run(run)
     inputs = inputs_of(record.genotype)
-    drawings = {name: cell_svg(cell, cell_title(name), inputs) for name, cell in record.genotype.cells}
+    drawings = {
+        name: cell_svg(cell, cell_title(name), inputs) for name, cell in record.genotype.cells if cell.only is None
+    }
     html = page(record, drawings)
     for name, svg in drawings.items():
         RunDirectory(run).write_text(f"cell-{name}.svg", svg)

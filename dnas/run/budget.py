@@ -43,7 +43,7 @@ class Budget(NamedTuple):
     notes: tuple[str, ...] = ()
 
     def costs(self, space: SearchSpace, genotype: Genotype, weights: Weights | None = None) -> list[dict[str, Any]]:
-        """Return what an architecture costs by each model, as JSON values.
+        """Return what an architecture costs by each model, as JSON values; `table` is what led the search.
 
         Args:
             space: the space.
@@ -53,15 +53,20 @@ class Budget(NamedTuple):
         found = []
         for index, model in enumerate(self.models):
             limit = next((limit.value for limit in self.limits if limit.model == index), None)
-            predicted = model.predict(space.spec, genotype)
-            raised = predicted * (1 + model.margin(self.confidence)) if limit is not None else None
+            table = model.predict(space.spec, genotype)
+            actual = model.actual(genotype) if model.actual else None
+            predicted = table if actual is None or not np.isfinite(table) else actual
+            # A network that was counted itself needs no margin.
+            margin = model.margin(self.confidence) if actual is None else 0.0
+            raised = predicted * (1 + margin) if limit is not None else None
             entry: dict[str, Any] = {
                 "title": model.title,
                 "metric": model.metric,
                 "unit": model.unit,
                 "kind": model.kind,
                 "predicted": _plain(predicted),
-                "actual": model.actual(genotype) if model.actual else None,
+                "table": _plain(table),
+                "actual": actual,
                 "limit": limit,
                 "raised": _plain(raised),
                 "within": None if raised is None or limit is None else bool(raised <= limit * (1 + 1e-9)),

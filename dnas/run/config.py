@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from types import ModuleType
 from typing import Any
 
 from dnas import plugins
@@ -115,7 +114,7 @@ def objective_of(name: str) -> Any:
     return getattr(plugins.find(plugins.OBJECTIVES, "objective", name), name)
 
 
-def setting_table(space: ModuleType, method: Any, objective: str | None = None) -> dict[str, settings.Setting]:
+def setting_table(space: Any, method: Any, objective: str | None = None) -> dict[str, settings.Setting]:
     """Return every setting of a run on `space` with `method`, and with limits that enter it by `objective`."""
     limited = (
         {

@@ -17,6 +17,7 @@ from dnas.data.augment import check as check_augment
 from dnas.devices import ONE, Devices, Wanted, choose, processes
 from dnas.errors import UserError
 from dnas.genotype import Genotype
+from dnas.own_space import made, source
 from dnas.run import retrain, searching, settings
 from dnas.run.budget import Budget, budget, limited, random_within, told
 from dnas.run.config import SEARCH, Config, method_of
@@ -88,7 +89,9 @@ def plan(
         dataset, placed = load(config.data, data_dir), choose(devices)
         images = placed.everywhere(DeviceData(jnp.asarray(dataset.x_train), jnp.asarray(dataset.y_train)))
     module = plugins.find(plugins.SPACES, "space", config.space)
-    space = module.space(classes=len(dataset.classes), **settings.group(config.values, "space"))
+    space = made(
+        module, classes=len(dataset.classes), shape=dataset.image_shape, **settings.group(config.values, "space")
+    )
     space.check(dataset.image_shape)
     own_budget = budget(config, space, dataset.image_shape, len(dataset.classes), module.build)
     space = limited(config, space, own_budget)
@@ -167,6 +170,7 @@ def start(plan: Plan, path: Path, overwrite: bool, command: str) -> RunDirectory
                 "fingerprint": fingerprint(dataset),
             },
             "costs": plan.budget.to_json(),
+            "space_source": source(plugins.find(plugins.SPACES, "space", plan.config.space)),
             "devices": {"count": plan.devices.count, "processes": jax.process_count()},
             "environment": describe(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -227,6 +231,12 @@ def reopen(
     changed = [name for name in ("jax", "jaxlib", "device", "cpu") if now[name] != before.get(name)]
     if changed:
         screen.warn(f"{', '.join(changed)} changed since the run began: the result may differ from an unbroken run's")
+    own_source = source(plugins.find(plugins.SPACES, "space", config.space))
+    if own_source != written.get("space_source"):
+        screen.warn(
+            f"the module of the space {config.space} changed since the run began: if its networks are others, the run "
+            f"cannot go on, or its result is of both"
+        )
     return run, planned
 
 

@@ -30,6 +30,8 @@ Watch = Callable[[Genotype, Weights], dict[str, Any]]
 selected, by name: some of `KNOWN`, and `costs`."""
 KNOWN = ("true_accuracy", "rank", "skips")
 """True test accuracy (a share), rank in the space (1 is best), number of skip connections."""
+CHOICES = 8
+"""How many choices of an architecture are named in a line on the console."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,16 @@ def _tell(line: dict[str, Any]) -> str:
         expected = amount(cost["expected"], cost["metric"])
         known.append(f"{cost['title']} {_amount(cost)}, expected {expected}{limit}")
     words = f" ({'; '.join(known)})" if known else ""
-    return f"epoch {line['epoch']}: selects {line['genotype'].partition(' ;')[0]}{words}"
+    return f"epoch {line['epoch']}: selects {_in_short(line['genotype'])}{words}"
+
+
+def _in_short(text: str) -> str:
+    """Return an architecture's text on one line: its first cell, or its first choices."""
+    first, *others = text.splitlines()
+    if "<-" in first:
+        return first.partition(" ;")[0]
+    rest = f" and {len(others) + 1 - CHOICES} more" if len(others) >= CHOICES else ""
+    return " ".join([first, *others][:CHOICES]) + rest
 
 
 def _amount(cost: Mapping[str, Any]) -> str:

@@ -80,12 +80,20 @@ def group(values: Mapping[str, Any], prefix: str, only: Callable[..., Any] | Non
 def kind_name(kind: Any) -> str:
     """Return a type as a user writes and reads it."""
     options = [option for option in _options(kind) if option is not type(None)]
-    word = ",".join(["word"] * 2) + ",..." if typing.get_origin(options[0]) is tuple else options[0].__name__
+    word = f"{_item(options[0])},{_item(options[0])},..." if _item(options[0]) else options[0].__name__
     return f"{word} or 'none'" if len(options) < len(_options(kind)) else word
 
 
 def _options(kind: Any) -> tuple[Any, ...]:
     return typing.get_args(kind) if typing.get_origin(kind) in (types.UnionType, typing.Union) else (kind,)
+
+
+def _item(kind: Any) -> str:
+    """Return what the items of a tuple are called; nothing for other types."""
+    if typing.get_origin(kind) is not tuple:
+        return ""
+    item = typing.get_args(kind)[0]
+    return "word" if item is str else str(item.__name__)
 
 
 def _read(name: str, text: str, kind: Any) -> Any:
@@ -98,7 +106,8 @@ def _read(name: str, text: str, kind: Any) -> Any:
         if option is bool:
             return words[text.lower()]
         if typing.get_origin(option) is tuple:
-            return tuple(word.strip() for word in text.split(",") if word.strip())
+            item = typing.get_args(option)[0]
+            return tuple(item(word.strip()) for word in text.split(",") if word.strip())
         return _checked(name, option(text), kind)
     except (ValueError, KeyError) as error:
         if isinstance(error, UserError):

@@ -79,13 +79,20 @@ def extremes(space: SearchSpace, table: CostTable) -> tuple[float, float] | None
         space: the space.
         table: costs; an operation whose entry is NaN is never kept.
     """
-    masks = _can_be_run(space.spec, [table])
-    least, most = (
-        _strongest(space, {name: sign * rows for name, rows in table.rows.items()}, masks) for sign in (-1.0, 1.0)
-    )
+    least, most = cheapest(space, table), cheapest(space, table.scaled(-1.0))
     if least is None or most is None:
         return None
     return cost(table, space.spec, least), cost(table, space.spec, most)
+
+
+def cheapest(space: SearchSpace, table: CostTable) -> Genotype | None:
+    """Return the architecture that costs least; `None` where none can be run.
+
+    Args:
+        space: the space.
+        table: costs; an operation whose entry is NaN is never kept.
+    """
+    return _strongest(space, {name: -rows for name, rows in table.rows.items()}, _can_be_run(space.spec, [table]))
 
 
 def _can_be_run(spec: Spec, tables: Sequence[CostTable]) -> Masks:

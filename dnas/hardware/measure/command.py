@@ -17,6 +17,7 @@ from dnas.hardware.measure.picture import picture
 from dnas.hardware.measure.run import Measured, Request, measure
 from dnas.hardware.model import Profile
 from dnas.hardware.profile_file import write_profile
+from dnas.own_space import made
 from dnas.run import settings
 from dnas.run.console import Screen
 from dnas.types import SearchSpace
@@ -61,7 +62,7 @@ class Wanted:
             raise UserError(f"--dtype {self.dtype}: the networks of {self.space} are float32 only; leave it out")
         # The head that helps in training is no part of a deployed network.
         own.update({name: False for name in ("auxiliary",) if name in own})
-        space = module.space(classes=self.classes, **settings.group(values, "space"))
+        space = made(module, classes=self.classes, shape=self.image, **settings.group(values, "space"))
         space.check(self.image)
         request = Request(
             settings={**own},

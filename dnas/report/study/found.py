@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from dnas.genotype import Genotype
-from dnas.report import parts
+from dnas.report import decisions, parts
 from dnas.report.cells import cell_svg, inputs_of
 from dnas.report.study.look import named
 from dnas.report.study.parties import Arm, View, listed, rank, score
@@ -66,7 +66,10 @@ def _card(view: View, genotype: Genotype, group: Sequence[tuple[Arm, Outcome]]) 
     drawings = "".join(
         parts.scroller(cell_title(name), cell_svg(cell, cell_title(name) if several else "", inputs), "cell")
         for name, cell in genotype.cells
+        if cell.only is None
     )
+    if decisions.chosen(genotype):
+        drawings += decisions.table(genotype, None)
     numbers, text = parts.paragraph(_numbers(view, group)), f"<pre>{escape(str(genotype))}</pre>"
     return f"<article><div>{heading}{numbers}{text}</div><div>{drawings}</div></article>"
 
