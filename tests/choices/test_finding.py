@@ -146,7 +146,7 @@ def test_bad_models_are_one_sentence(name: str, net: Any) -> None:
         (Draws(), "draws at random when it is evaluated"),
         (Updates(), "changes its statistics when it is evaluated"),
         (Late(), "choice 'late' is met in training only"),
-        (nn.relu, "expected a Flax"),
+        (nn.relu, "returns an NNX module"),
     ],
 )
 def test_models_that_do_not_say_whether_they_train_are_refused(module: Any, said: str) -> None:
