@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 import jax
@@ -15,8 +16,19 @@ README = Path(__file__).parents[1] / "README.md"
 PAGES = (README, *sorted((README.parent / "docs").rglob("*.md")))
 
 
+def examples() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def test_the_own_network_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(examples()[0], "README.md", "exec"), names)
+    assert set(names["found"].scores["test"]) == {"mse", "mae", "loss"}
+    assert "on the test data:" in capsys.readouterr().out
+
+
 def test_the_library_example_runs_as_it_stands() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    _, code = examples()
     rng = np.random.default_rng(0)
     names = {
         "images": jax.numpy.asarray(rng.normal(size=(12, 8, 8, 1)), jax.numpy.float32),

@@ -5,6 +5,8 @@
 Any text will do. Results are in bits a character; the last tenth of the text is for the test.
 """
 
+from typing import TextIO
+
 import click
 import flax.linen as nn
 import jax
@@ -20,7 +22,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        heads = {f"{heads}": nn.SelfAttention(heads, qkv_features=self.width) for heads in (1, 2, 4)}
+        heads = {f"{heads}": nn.MultiHeadDotProductAttention(heads, qkv_features=self.width) for heads in (1, 2, 4)}
         mask = nn.make_causal_mask(x[..., 0])
         x = x + dnas.Choice(heads, decision="heads")(nn.LayerNorm()(x), mask=mask)
         ratio = dnas.choices.Dense((self.width, 2 * self.width, 4 * self.width), decision="mlp_width")
@@ -44,7 +46,7 @@ class Transformer(nn.Module):
 @click.option("--windows", default=4096, show_default=True, help="Windows of text to learn from.")
 @click.option("--epochs", default=5, show_default=True, help="Of the search, and of each training.")
 @click.option("--directory", help="Where the run is kept, so that it can go on.")
-def main(text: click.utils.LazyFile, windows: int, epochs: int, directory: str | None) -> None:
+def main(text: TextIO, windows: int, epochs: int, directory: str | None) -> None:
     """Search a Transformer for a text."""
     letters, tokens = np.unique(list(text.read()), return_inverse=True)
     tokens = tokens[: (len(tokens) - 1) // WINDOW * WINDOW + 1].astype(np.int32)
