@@ -41,7 +41,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "costs": ("Costs and limits", ("hardware", "objectives", "costs", "path_costs", "macs", "pareto")),
     "data": ("Data", ("data", "table", "benchmarks")),
-    "networks": ("Networks", ("nn", "train", "choices", "export")),
+    "networks": ("Networks", ("nn", "train", "choices", "own_space", "export")),
     "studies": ("Studies, fronts and reports", ("study", "report", "display", "run")),
     "devices": (
         "Devices and programs",
