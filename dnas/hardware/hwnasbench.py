@@ -18,7 +18,7 @@ import numpy as np
 from dnas import plugins
 from dnas.errors import UserError, reason
 from dnas.genotype import Genotype
-from dnas.hardware.fit import cross_validate, design, fit, predict, quality
+from dnas.hardware.fitted import Networks, error, fit_networks, rows
 from dnas.hardware.model import FITTED, CostModel, Profile, Quality
 from dnas.hardware.spread import spread
 from dnas.hardware.unsupported import summarised
@@ -105,16 +105,14 @@ def read(path: Path) -> dict[tuple[str, str, str], np.ndarray]:
     return {key: np.where(costs == UNSUPPORTED, np.nan, costs) for key, costs in known.items()}
 
 
-def division(
-    architectures: np.ndarray, supported: np.ndarray, networks: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def division(own: Networks, supported: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the networks of the fit and of all others, supported ones alone.
 
     Those of the fit are spread evenly (`dnas.hardware.spread`), which looks at their operations and not at their costs.
     """
-    ran = np.flatnonzero(supported)
-    fitted = ran[spread(architectures[ran], networks, np.random.default_rng(seed))]
-    return fitted, np.setdiff1d(ran, fitted)
+    usable = np.flatnonzero(supported & own.connected)
+    used = usable[spread(own.written[usable], count, np.random.default_rng(seed))]
+    return used, np.setdiff1d(np.flatnonzero(supported), used)
 
 
 def profiles(path: Path, networks: int = 200, seed: int = 0) -> Iterator[tuple[Profile, tuple[Made, ...]]]:
@@ -132,18 +130,16 @@ def profiles(path: Path, networks: int = 200, seed: int = 0) -> Iterator[tuple[P
         UserError: if the file is not such an archive, or there are too few networks to fit or to measure the error on.
     """
     arrays = read(path)
-    spec, genotypes = spaces()
-    architectures = design(spec, genotypes)
+    own = rows(*spaces())
 
     @cache
     def divided(supported: bytes) -> tuple[np.ndarray, np.ndarray]:
-        return division(architectures, np.frombuffer(supported, bool), networks, seed)
+        return division(own, np.frombuffer(supported, bool), networks, seed)
 
     for name, device in DEVICES.items():
-        own = {key: costs for key, costs in arrays.items() if key[0] == name}
+        measured = {key: costs for key, costs in arrays.items() if key[0] == name}
         made = tuple(
-            _made(key, costs, spec, architectures, *divided((~np.isnan(costs)).tobytes()), seed)
-            for key, costs in own.items()
+            _made(key, costs, own, *divided((~np.isnan(costs)).tobytes()), seed) for key, costs in measured.items()
         )
         if made:
             yield Profile(name, f"{device.words}, by HW-NAS-Bench", tuple(one.model for one in made)), made
@@ -152,17 +148,16 @@ def profiles(path: Path, networks: int = 200, seed: int = 0) -> Iterator[tuple[P
 def _made(
     key: tuple[str, str, str],
     costs: np.ndarray,
-    spec: Spec,
-    architectures: np.ndarray,
-    fitted: np.ndarray,
+    own: Networks,
+    used: np.ndarray,
     others: np.ndarray,
     seed: int,
 ) -> Made:
     device, metric, dataset = key
     how = DEVICES[device].how
-    table = fit(spec, architectures[fitted], costs[fitted])
-    error = quality(costs[others], predict(spec, table, architectures[others]))
-    patterns = _patterns(spec, architectures, costs)
+    found = fit_networks(own.of(used), costs[used])
+    patterns = _patterns(own, costs)
+    live = "; edges that no output depends on cost nothing" if found.compiled else ""
     read = f"; which networks it cannot run was read off all {len(costs)} published entries" if patterns else ""
     classes, side = DATASETS[dataset]
     model = CostModel(
@@ -170,22 +165,23 @@ def _made(
         metric=metric,
         kind=FITTED,
         space=SPACE,
-        ops={name: tuple(group.ops) for name, group in spec.items()},
-        table=table,
+        ops={name: tuple(group.ops) for name, group in own.spec.items()},
+        table=found.table,
         network={**NETWORK, "classes": classes, "image": [side, side, 3]},
         batch_size=1,
         dtype=DEVICES[device].dtype,
         source=f"HW-NAS-Bench (Li et al., ICLR 2021), {metric} of NAS-Bench-201 networks on {dataset}, "
-        f"{how}; additive table fitted to {len(fitted)} networks chosen by their operations alone (seed {seed}), its "
-        f"error is that on the other {len(others)} networks that the device can run{read}",
-        quality=error,
+        f"{how}; additive table fitted to {len(used)} networks chosen by their operations alone (seed {seed}), its "
+        f"error is that on the other {len(others)} networks that the device can run{live}{read}",
+        quality=error(own.of(others), costs[others], found),
         unsupported=patterns,
+        compiled=found.compiled,
     )
-    return Made(model, cross_validate(spec, architectures[fitted], costs[fitted]))
+    return Made(model, found.checked)
 
 
-def _patterns(spec: Spec, architectures: np.ndarray, costs: np.ndarray) -> dict[str, tuple[tuple[str, ...], ...]]:
-    ((name, group),) = spec.items()
-    chosen = architectures.reshape(-1, group.edges, len(group.ops)).argmax(axis=-1)
+def _patterns(own: Networks, costs: np.ndarray) -> dict[str, tuple[tuple[str, ...], ...]]:
+    ((name, group),) = own.spec.items()
+    chosen = own.written.reshape(-1, group.edges, len(group.ops)).argmax(axis=-1)
     patterns = summarised(group.ops, chosen, ~np.isnan(costs))
     return {name: patterns} if patterns else {}

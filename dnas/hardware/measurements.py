@@ -13,9 +13,10 @@ import numpy as np
 from dnas import plugins
 from dnas.errors import UserError, reason, unknown
 from dnas.genotype import Genotype, load
-from dnas.hardware.fit import cross_validate, design, fit, predict, quality, unknowns
+from dnas.hardware.fit import unknowns
+from dnas.hardware.fitted import error, fit_networks, rows
 from dnas.hardware.hwnasbench import Made
-from dnas.hardware.model import FITTED, TABLE_UNIT, UNITS, CostModel, Quality
+from dnas.hardware.model import FITTED, TABLE_UNIT, UNITS, CostModel
 from dnas.own_space import made
 from dnas.run import settings
 from dnas.selection.one_hot import one_hot
@@ -80,23 +81,24 @@ def fitted(request: Request) -> Made:
             f"{unknowns(space.spec)} others, as many as the table has numbers: measure more networks, or change "
             f"--hold-out"
         )
-    architectures = design(space.spec, genotypes)
-    found = fit(space.spec, architectures[used], costs[used])
+    own = rows(space.spec, genotypes)
+    found = fit_networks(own.of(used), costs[used])
     model = CostModel(
         name=request.name,
         metric=request.metric,
         kind=FITTED,
         space=request.space,
         ops={name: tuple(group.ops) for name, group in space.spec.items()},
-        table=found,
+        table=found.table,
         network={**_network(module, values), "classes": request.classes, "image": list(request.image)},
         batch_size=request.batch_size,
         dtype=request.dtype,
         source=f"{request.metric} of whole networks, {request.file.name}; additive table fitted to {len(used)} "
         f"networks, its error is that on the other {held}",
-        quality=quality(costs[others], predict(space.spec, found, architectures[others])),
+        quality=error(own.of(others), costs[others], found),
+        compiled=found.compiled,
     )
-    return Made(model, _checked(space.spec, architectures[used], costs[used]))
+    return Made(model, found.checked)
 
 
 def unit_factor(metric: str, unit: str) -> float:
@@ -167,11 +169,3 @@ def _network(module: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of the space that its networks are built with."""
     taken: Sequence[str] = [name for name in inspect.signature(module.build).parameters if name != "dtype"]
     return {name: value for name, value in values.items() if name in taken}
-
-
-def _checked(spec: Spec, architectures: np.ndarray, costs: np.ndarray) -> Quality | None:
-    try:
-        return cross_validate(spec, architectures, costs)
-    except UserError:
-        # Enough networks for the fit, but not without a fifth of them.
-        return None

@@ -40,7 +40,8 @@ class Quality(NamedTuple):
         r2: coefficient of determination.
         mape: mean absolute percentage error, as a share.
         margins: by share of the networks (as text, `"0.95"`), the relative error that so many do not exceed upwards:
-            their true cost is at most `(1 + margin)` times the predicted one. May be negative.
+            their true cost is at most `(1 + margin)` times that predicted for all their edges (`CostModel.written`).
+            May be negative.
     """
 
     networks: int
@@ -71,6 +72,7 @@ class CostModel(NamedTuple):
         unsupported: patterns of networks that the device cannot run although it can run each of their operations
             elsewhere (`dnas.hardware.unsupported`).
         actual: `(genotype) -> cost` of the network itself, where it can be had without the device.
+        compiled: whether an edge on which no output depends costs nothing, as where compilers leave it out.
     """
 
     name: str
@@ -86,6 +88,7 @@ class CostModel(NamedTuple):
     quality: Quality | None = None
     unsupported: Patterns | None = None
     actual: Callable[[Genotype], float] | None = None
+    compiled: bool = False
 
     @property
     def unit(self) -> str:
@@ -128,11 +131,23 @@ class CostModel(NamedTuple):
 
         A measured network is a compiled one, from which edges are left out that no output depends on.
         """
-        if self.unsupported and matches(
-            self.unsupported, {name: group.ops for name, group in spec.items()}, one_hot(spec, genotype)
-        ):
+        if self._refuses(spec, genotype):
             return math.nan
-        return cost(self.table, spec, live(spec, genotype) if self.kind == MEASURED else genotype)
+        compiled = self.compiled or self.kind == MEASURED
+        return cost(self.table, spec, live(spec, genotype) if compiled else genotype)
+
+    def written(self, spec: Spec, genotype: Genotype) -> float:
+        """Return the predicted cost of all edges of an architecture; NaN if the device cannot run it.
+
+        This is what limits count, since compilers do not always leave out what they could: where an edge is not
+        needed, the same network with `none` there is the cheaper one.
+        """
+        return math.nan if self._refuses(spec, genotype) else cost(self.table, spec, genotype)
+
+    def _refuses(self, spec: Spec, genotype: Genotype) -> bool:
+        """Whether the device cannot run an architecture although it can run each of its operations elsewhere."""
+        ops = {name: group.ops for name, group in spec.items()}
+        return bool(self.unsupported) and matches(self.unsupported or {}, ops, one_hot(spec, genotype))
 
     def margin(self, confidence: float) -> float:
         """Return by what share a prediction is to be raised so that this share of networks costs no more.

@@ -103,7 +103,14 @@ def _model(name: str, where: str, value: Any) -> CostModel:
         unsupported=_patterns(f"{where}, unsupported", value["unsupported"], rows, groups)
         if value.get("unsupported")
         else None,
+        compiled=_flag(where, "compiled", value.get("compiled", False)),
     )
+
+
+def _flag(where: str, name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong(f"{where}: expected {name!r} to be true or false, got {value!r}")
+    return value
 
 
 def _rows(where: str, value: Any) -> np.ndarray:
@@ -176,6 +183,7 @@ def _to_json(model: CostModel) -> dict[str, Any]:
         "source": model.source,
         "quality": None if quality is None else _errors(quality),
         "unsupported": {name: [list(one) for one in own] for name, own in (model.unsupported or {}).items()},
+        "compiled": model.compiled,
         "base": significant(model.table.base, digits),
         "groups": {name: {"ops": list(model.ops[name]), "costs": rows} for name, rows in costs.items()},
     }
