@@ -57,7 +57,7 @@ def _draws(init: Any, apply: Any, example: Any) -> bool:
     """Return whether training needs random numbers; the model is traced, not run."""
     try:
         variables = jax.eval_shape(under(uniform, init), jax.random.key(0), example)
-    except (TypeError, ValueError, FlaxError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError, FlaxError) as error:
         raise refused(example, error) from error
     try:
         jax.eval_shape(under(uniform, partial(apply, train=False, key=None)), variables, example)

@@ -38,7 +38,7 @@ def nnx_model(given: Any, example: Any) -> Model:
     make = _factory(given)
     try:
         outline = nnx.eval_shape(lambda: make(jax.random.key(0)))
-    except (TypeError, ValueError, FlaxError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError, FlaxError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(
@@ -134,6 +134,6 @@ def _draws(init: Any, run: Any, example: Any) -> bool:
     try:
         variables = jax.eval_shape(under(uniform, init), key, example)
         traced = jax.make_jaxpr(under(uniform, lambda key, v, x: run(v, x, True, key)))(key, variables, example)
-    except (TypeError, ValueError, FlaxError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError, FlaxError) as error:
         raise refused(example, error) from error
     return bool(partial_eval.dce_jaxpr(traced.jaxpr, [True] * len(traced.jaxpr.outvars))[1][0])

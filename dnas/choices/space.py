@@ -60,16 +60,12 @@ def space(module: Any, example_input: Any, *, task: Task | None = None, name: st
         return inherited(flat(variables), own.needed, own.cuts)
 
     def check(shape: tuple[int, ...]) -> None:
-        if not hasattr(example, "shape") or tuple(shape) == example.shape[1:]:
-            return
-        x = jax.ShapeDtypeStruct((example.shape[0], *shape), example.dtype)
-        try:
-            _outline(model, x)
-        except Exception as error:
+        if hasattr(example, "shape") and tuple(shape) != example.shape[1:]:
             raise UserError(
-                f"inputs of shape {tuple(shape)}: the model was given an example of shape {example.shape[1:]} and "
-                f"cannot take others: make the space with an example of this shape"
-            ) from error
+                f"inputs of shape {tuple(shape)}: the space was made with an example of shape {example.shape[1:]}, the "
+                f"batch left out: make it with an example of the data's shape, which a function of the command line "
+                f"gets as its argument 'shape'"
+            )
 
     spec = {decision.name: _group(decision) for decision in decisions}
     init, apply = _supernet(open_model)

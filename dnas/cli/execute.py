@@ -100,7 +100,7 @@ def _table(result: dict[str, Any]) -> Table:
             name,
             f"{100 * row['test_accuracy']:.2f} %",
             f"{row['params']:,}",
-            f"{row['macs'] / 1e6:.1f} M",
+            f"{row['macs'] / 1e6:.1f} M" if row["macs"] >= 1e5 else f"{row['macs']:,}",
             duration(row["train_seconds"]),
         )
     return table

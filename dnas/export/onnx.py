@@ -50,7 +50,8 @@ def to_onnx(call: Callable[[Array], Array], example: jax.ShapeDtypeStruct) -> by
         onnx.checker.check_model(model)
     except Exception as error:  # A converter meets what it does not know in many ways.
         raise UserError(
-            f"jax2onnx cannot convert this network ({reason(error)}): export it to another format, such as stablehlo"
+            f"jax2onnx cannot convert this network ({reason(error)}): export it to another format, "
+            f"such as stablehlo; as the batch size is left open, a model needs x.shape[0] in place of len(x)"
         ) from error
     return bytes(model.SerializeToString())
 

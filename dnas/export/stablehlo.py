@@ -34,5 +34,5 @@ def to_stablehlo(
     except Exception as error:  # JAX refuses what cannot be exported with errors of many types.
         raise UserError(
             f"jax.export cannot export this network for {', '.join(platforms)} with any batch size ({reason(error)}): "
-            f"leave out what depends on the batch size or calls back to Python"
+            f"leave out what calls back to Python, and write x.shape[0] in place of len(x)"
         ) from error

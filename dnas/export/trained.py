@@ -13,6 +13,7 @@ from dnas.checkpoint import load_tree
 from dnas.data import Dataset, fingerprint, load
 from dnas.errors import UserError
 from dnas.genotype import Genotype
+from dnas.own_space import made
 from dnas.run import settings
 from dnas.run.config import Config
 from dnas.run.directory import CONFIG, RESULT, RunDirectory
@@ -89,7 +90,8 @@ def read_trained(path: Path, data_dir: str | None) -> Trained:
             f"with --data-dir where it was downloaded"
         )
     module = plugins.find(plugins.SPACES, "space", config.space)
-    space = module.space(classes=len(dataset.classes), **settings.group(config.values, "space"))
+    own = settings.group(config.values, "space")
+    space = made(module, classes=len(dataset.classes), shape=dataset.image_shape, **own)
     network = space.build(genotype, **_building(config, module))
     example = jax.ShapeDtypeStruct((2, *dataset.image_shape), np.float32)
     variables = _variables(path / "model", jax.eval_shape(network.init, jax.random.key(0), example))

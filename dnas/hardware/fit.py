@@ -25,9 +25,9 @@ random choices of the 200, for raspi4 / pixel3 / edgegpu / edgetpu:
 
 A base below 0 would order networks a little better, but predict negative costs for small ones, against which no limit
 and no relative error means anything. On fpga with 16x16 images the strength matters: 0.9932 without, 0.9943 with
-cross-validation. What is lost is mostly what no additive model can say: where nothing leads from a network's input to
-its output, the cost is near 0 on raspi4 and pixel3, as if nothing were computed. Such networks are few, but they make
-the mean percentage error there large.
+cross-validation. All these numbers are of networks as they are written; which edges a compiler leaves out says more
+(`dnas.hardware.fitted`). Where nothing leads from a network's input to its output, the cost is near 0 on raspi4 and
+pixel3, as if nothing were computed. Such networks are few, but they make the mean percentage error there large.
 """
 
 from collections.abc import Sequence

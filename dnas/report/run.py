@@ -111,6 +111,10 @@ def read_run(path: Path) -> Run:
     config = read_object(path / "config.json").schema("dnas.config/1")
     for part in ("data", "settings", "environment"):
         config.mapping(part)
+    if not (path / "genotype.json").exists() and not (path / "result.json").exists():
+        raise UserError(
+            f"the run {str(path)!r} is not finished: continue it with --resume {path}, and then ask for its report"
+        )
     genotype = load(path / "genotype.json")
     _check_groups(genotype, path / "genotype.json")
     result = read_object(path / "result.json").schema("dnas.result/1")

@@ -125,6 +125,12 @@ def budget(config: Config, space: SearchSpace, shape: tuple[int, ...], classes: 
     for name in config.hardware:
         for model in _of_device(name, space, shape, deployed, named):
             models.append(model.fitting(space.name, space.spec))
+            if model.kind == ROOFLINE and name in shipped():
+                known = ", ".join(sorted({one.space for one in find(name).models}))
+                notes.append(
+                    f"--hardware {name}: its measurements are of networks of {known}; for {space.name} the cost is an "
+                    f"estimate from published peaks that was not measured, and often several times too low"
+                )
             notes += _misfit(model, named)
     asked = [word.partition("=")[0].strip() for word in config.limits]
     models += [exact(space, metric, shape, settings=deployed) for metric in COUNTED if metric in asked]
@@ -192,7 +198,7 @@ def _of_device(
     machines = {machine.name: machine for machine in MACHINES}
     profiled = name in shipped() or name.endswith(SUFFIX) or Path(name).is_file()
     if not profiled and name not in machines:
-        raise unknown("hardware", name, (*shipped(), *machines))
+        raise unknown("hardware", name, dict.fromkeys((*shipped(), *machines)))
     models = find(name).models if profiled else ()
     own = [model for model in models if model.space == space.name]
     if own:

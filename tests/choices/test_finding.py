@@ -164,7 +164,7 @@ def test_an_example_of_wrong_shape_is_refused(net: Any) -> None:
         space(net(run), jnp.zeros((2, 5)))
     own = space(net(run), jnp.zeros((2, 4)))
     own.check((4,))
-    with pytest.raises(UserError, match=r"inputs of shape \(5,\): the model was given an example of shape \(4,\)"):
+    with pytest.raises(UserError, match=r"inputs of shape \(5,\): the space was made with an example of shape \(4,\)"):
         own.check((5,))
 
 

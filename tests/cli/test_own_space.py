@@ -31,7 +31,7 @@ class Net(nn.Module):
 
     @nn.compact
     def __call__(self, x, train: bool):
-        x = nn.Dense(self.channels)(x[:, ::4, ::4].reshape(len(x), -1))
+        x = nn.Dense(self.channels)(x[:, ::4, ::4].reshape(x.shape[0], -1))
         wide = nn.Sequential([nn.Dense(4 * self.channels), nn.Dense(self.channels)])
         x = dnas.Choice({"wide": wide, "narrow": nn.Dense(self.channels)}, decision="middle.layer")(x)
         x = dnas.Choice([nn.relu, nn.tanh], decision="act")(x)
@@ -155,6 +155,17 @@ def test_it_is_found_again(searched: Path, images: Path) -> None:
             *(word for setting in train for word in ("--set", setting)),
         )
     assert json.loads((searched / "trained" / "result.json").read_text())["space"] == NAME
+
+
+def test_it_is_exported(searched: Path) -> None:
+    pytest.importorskip("onnxruntime", reason='needs the extra "export"')
+    with fresh() as patch:
+        patch.chdir(searched)
+        run("export", "run", "--to", "onnx", "--to", "stablehlo", "--out", "taken")
+    card = json.loads((searched / "taken" / "card.json").read_text())
+    assert set(card["checks"]) == {"onnx", "stablehlo"}
+    for check in card["checks"].values():
+        assert check["score"] == check["network_score"]
 
 
 def test_a_changed_module_is_warned_of(searched: Path, capsys: pytest.CaptureFixture[str]) -> None:

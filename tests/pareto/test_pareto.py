@@ -118,7 +118,8 @@ def test_random_sets_are_as_large_as_what_was_found(made: Made) -> None:
     assert {len(own) for own in sets} == {count} == {front.measured[0].points}
     named = {one.name: one for one in front.measured}
     assert named[f"random, {count} architectures"].sets == 10
-    assert {"found, all seeds", "found, seed 0", "found, seed 1", "by weights, seed 0"} <= set(named)
+    assert {"found, all seeds", "found, seed 0", "found, seed 1"} <= set(named)
+    assert any(name.startswith("by weights, seed ") for name in named)
 
 
 def test_the_csv_holds_every_point(made: Made, rows: list[dict[str, str]]) -> None:
