@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -114,6 +115,10 @@ class Found:
         from dnas.finding.shown import words
 
         return words(self)
+
+    def _repr_html_(self) -> str:
+        """The architecture as a picture, and the scores, in a notebook."""
+        return f"{self.genotype._repr_html_()}<pre>{escape(str(self))}</pre>"
 
     @property
     def weights(self) -> Weights:

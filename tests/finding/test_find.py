@@ -54,6 +54,17 @@ def test_the_operations_that_know_the_answer_are_found_and_beat_all_others(regre
         assert rival.scores["test"]["mse"] > 20 * regressed.scores["test"]["mse"]
 
 
+def test_it_says_what_was_found_beside_what_chance_finds(regressed: dnas.Found) -> None:
+    lines = str(regressed).splitlines()
+    assert lines[0] == str(regressed.genotype).splitlines()[0]
+    shown = dict(line.split(None, 1) for line in lines if line.startswith("found"))
+    assert f"mse {regressed.scores['test']['mse']:.4g}" in shown["found"]
+    assert sum(line.startswith("random ") for line in lines) == 3
+    assert lines[-1].startswith("The found network beat 3 of 3 random architectures")
+    assert "<svg" in regressed._repr_html_()
+    assert "beat 3 of 3" in regressed._repr_html_()
+
+
 def test_what_is_told_agrees_with_itself(regressed: dnas.Found, planted: Any) -> None:
     x, y = planted
     outputs = np.asarray(regressed.predict(x[80:]))[:, 0]
