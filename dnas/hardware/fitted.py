@@ -4,8 +4,8 @@ A compiler leaves out edges on which no output depends (`dnas.hardware.live`), a
 them. Which of the two measurements are of is found by cross-validation. On HW-NAS-Bench, CIFAR-10 latency, 200 networks
 to fit, Spearman correlation on all others, with edges that count as written / as compiled:
 
-    raspi4 0.932 / 0.963, pixel3 0.933 / 0.961, edgegpu 0.963 / 0.974, edgetpu 0.968 / 0.992,
-    eyeriss 0.997 / 0.945, fpga 0.9995 / 0.950 (these two are estimates of a model)
+    raspi4 0.93 / 0.96, pixel3 0.93 / 0.96, edgegpu 0.96 / 0.97, edgetpu 0.97 / 0.99,
+    eyeriss 0.997 / 0.95, fpga 0.9995 / 0.95 (these two are estimates of a model)
 
 and the tables of the measured devices then cost an operation much the same on all edges. Networks whose output does not
 depend on their input have no part in a fit: on some devices they take no time at all, and no search keeps them.

@@ -99,6 +99,21 @@ def test_recorded_errors_are_those_on_networks_that_were_not_fitted(published: P
             assert found.spearman >= WANTED.get(name, 0.9)
 
 
+@pytest.mark.parametrize(("name", "most"), [("raspi4", 0.047), ("edgegpu", 0.051)])
+def test_of_all_networks_that_are_said_to_be_within_a_limit_few_are_over_it(
+    published: Published, name: str, most: float
+) -> None:
+    costs = published.costs[name, "latency", "cifar10"]
+    [model] = [one for one in find(name).models if one.metric == "latency" and dataset(one) == "cifar10"]
+    raised = predict(published.spec, model.table, published.architectures) * (1 + model.margin(0.95))
+    over = []
+    for limit in np.percentile(costs, (10, 30, 50, 70, 90)):
+        said = published.connected & (raised <= limit)
+        assert said.any()
+        over.append(np.mean(costs[said] > limit))
+    assert max(over) <= most
+
+
 def test_networks_that_the_edge_tpu_cannot_run_have_no_predicted_cost_and_all_others_have_one(
     published: Published,
 ) -> None:
