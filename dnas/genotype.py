@@ -1,6 +1,7 @@
 """A discrete architecture as a frozen value, with a JSON and a readable text form."""
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,13 @@ class Genotype:
         """One line a cell, one `op<-source` an edge, nodes apart by bars; `name=op` for a cell that is one choice."""
         return "\n".join(
             f"{name}: {_text(cell)}" if cell.only is None else f"{name}={cell.only}" for name, cell in self.cells
+        )
+
+    @property
+    def content(self) -> Hashable:
+        """What is equal for genotypes whose nodes keep the same edges, in whatever order."""
+        return tuple(
+            (name, tuple(tuple(sorted(node)) for node in cell.nodes), cell.concat) for name, cell in self.cells
         )
 
     def __rich__(self) -> "Table":

@@ -6,7 +6,7 @@ respect to them* (`Hypergradient`), *which discrete architecture is kept* (`Sele
 afterwards* (`Network`). `dnas.search.compose` puts them together into a `Search`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
@@ -180,6 +180,10 @@ def _without_settings(**settings: Any) -> Any:
     )
 
 
+def _edges(genotype: Genotype) -> Hashable:
+    return genotype.content
+
+
 class SearchSpace(NamedTuple):
     """What may be chosen, and how a network with mixed choices computes.
 
@@ -195,6 +199,7 @@ class SearchSpace(NamedTuple):
         charge: what a search on this space pays for the cost of architectures; `None`: nothing.
         task: what the outputs are for; `None`: classification, one label for each row of logits.
         by_name: whether an operation's weights are found by its name, as `dnas.stopping.freezing` does.
+        content: `(genotype) -> what genotypes of one network share`; by default the same edges, in whatever order.
     """
 
     name: str
@@ -208,6 +213,7 @@ class SearchSpace(NamedTuple):
     charge: Charge | None = None
     task: Task | None = None
     by_name: bool = True
+    content: Callable[[Genotype], Hashable] = _edges
 
     def __str__(self) -> str:
         from dnas.display.text import plain

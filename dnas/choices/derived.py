@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters import partial_eval
 
-from dnas.choices.context import Decider, Decision, under
+from dnas.choices.context import Decider, Decision, Verdict, under
 from dnas.choices.inherit import Cuts, Flat, cuts_of, flat, joined
 from dnas.choices.model import Model
 from dnas.errors import UserError, unknown
@@ -61,6 +61,7 @@ class Derived(NamedTuple):
         needed: shapes of the parameters and statistics that its outputs depend on, flat by path.
         left_out: shapes of the others: parts of the model whose outputs are not chosen.
         cuts: what the choices leave of a supernet's arrays.
+        asked: the decisions of layers that the network calls.
     """
 
     model: Model
@@ -68,6 +69,7 @@ class Derived(NamedTuple):
     needed: Flat
     left_out: Flat
     cuts: Cuts
+    asked: tuple[Decision, ...]
 
     def init(self, key: PRNGKey, x: Any) -> Variables:
         """Return fresh variables, of what is needed only."""
@@ -88,6 +90,30 @@ class Derived(NamedTuple):
     def kept(self, variables: Variables) -> Variables:
         """Return the part of these variables that is needed."""
         return joined({path: leaf for path, leaf in flat(variables).items() if path in self.needed})
+
+    def content(self, example: Any) -> frozenset[tuple[str, int]]:
+        """Return the choices that the outputs depend on, by tracing the network with one of them open at a time.
+
+        Where all variables are needed, all that are asked for count.
+        """
+        own = [each for each in self.asked if not self.left_out or self._depends(each, example)]
+        return frozenset((each.name, self.choices[each.name]) for each in own)
+
+    def _depends(self, decision: Decision, example: Any) -> bool:
+        weights = jax.ShapeDtypeStruct((len(decision.options),), jnp.float32)
+
+        def run(weights: Array, x: Any, key: PRNGKey) -> Any:
+            def decider(each: Decision) -> Verdict:
+                return weights if each.name == decision.name else self.choices[each.name]
+
+            def once(x: Any, key: PRNGKey) -> Any:
+                return self.model.apply(self.model.init(key, x), x, False, None)[0]
+
+            return under(decider, once)(x, key)
+
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        jaxpr = jax.make_jaxpr(run)(weights, example, key).jaxpr
+        return bool(partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[1][0])
 
     def network(self, example: Any) -> Network:
         """Return the network, for inputs like `example`."""
@@ -124,7 +150,8 @@ def derive(model: Model, choices: Mapping[str, int], example: Any) -> Derived:
         used = [a or b for a, b in zip(used, own[: len(paths)], strict=True)]
     needed = {path: leaf for (path, leaf), need in zip(whole.items(), used, strict=True) if need}
     left_out = {path: leaf for path, leaf in whole.items() if path not in needed}
-    return Derived(model, choices, needed, left_out, cuts_of(met, choices))
+    asked = tuple({each.name: each for each in met}.values())
+    return Derived(model, choices, needed, left_out, cuts_of(met, choices), asked)
 
 
 def one(example: Any) -> Any:

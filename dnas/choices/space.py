@@ -1,5 +1,6 @@
 """A model with open choices as a search space."""
 
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any
 
@@ -67,9 +68,14 @@ def space(module: Any, example_input: Any, *, task: Task | None = None, name: st
                 f"gets as its argument 'shape'"
             )
 
+    def content(genotype: Genotype) -> Hashable:
+        return derived(genotype).content(example)
+
     spec = {decision.name: _group(decision) for decision in decisions}
     init, apply = _supernet(open_model)
-    return SearchSpace(name or model.name, spec, init, apply, build, inherit, check, task=task, by_name=False)
+    return SearchSpace(
+        name or model.name, spec, init, apply, build, inherit, check, task=task, by_name=False, content=content
+    )
 
 
 def _find(model: Model, example: Any) -> tuple[Decision, ...]:

@@ -24,7 +24,7 @@ from dnas.run.loop import run_phase
 from dnas.run.phase import Finished
 from dnas.run.searching import Searching, staged, to_the_end
 from dnas.run.unkept import Unkept
-from dnas.selection import random_genotype
+from dnas.selection import random_genotype, rivals
 from dnas.tasks import metric_names, task_of
 from dnas.types import Batch, PRNGKey, Search, SearchSpace, Variables
 
@@ -166,28 +166,22 @@ def _checked(search: Search, data: Data, supplies: Supplies, training: bool) -> 
 
 
 def _rivals(space: SearchSpace, found: Genotype, count: int, seed: int) -> dict[str, Genotype]:
-    """Draw random architectures, each different from the found one and from each other, within the space's limits."""
+    """Draw random architectures within the space's limits."""
     rng = np.random.default_rng([seed, 1])
-    rivals: list[Genotype] = []
-    taken = {_content(found)}
-    for _ in range(1000):
-        if len(rivals) == count:
-            return {f"baseline-{index}": rival for index, rival in enumerate(rivals)}
+
+    def draw() -> Genotype:
         genotype = random_genotype(space, rng)
-        if space.charge is not None:
-            weights = {name: rng.random((group.edges, len(group.ops))) for name, group in space.spec.items()}
-            genotype = space.charge.keep(space, weights, genotype)  # type: ignore[arg-type]
-        if _content(genotype) not in taken:
-            taken.add(_content(genotype))
-            rivals.append(genotype)
-    raise UserError(
-        f"baseline is {count}, but the space has too few architectures for so many random ones: choose less"
-    )
+        if space.charge is None:
+            return genotype
+        weights = {name: rng.random((group.edges, len(group.ops))) for name, group in space.spec.items()}
+        return space.charge.keep(space, weights, genotype)  # type: ignore[arg-type]
 
-
-def _content(genotype: Genotype) -> tuple[Any, ...]:
-    """Return what makes a network: the edges of a node in any order are the same ones."""
-    return tuple((name, tuple(frozenset(node) for node in cell.nodes)) for name, cell in genotype.cells)
+    drawn = rivals(space, found, count, draw)
+    if len(drawn) < count:
+        raise UserError(
+            f"baseline is {count}, but the space has too few architectures for so many random ones: choose less"
+        )
+    return {f"baseline-{index}": rival for index, rival in enumerate(drawn)}
 
 
 def _told(one: Trained) -> str:

@@ -29,7 +29,7 @@ from dnas.run.loop import align, last_state, run_phase, run_phases
 from dnas.run.phase import Diverged, Finished, Lane
 from dnas.run.retrain import Retraining, TrainSettings
 from dnas.run.searching import Searching, SearchSettings, Watch
-from dnas.selection import random_genotype
+from dnas.selection import random_genotype, rivals
 from dnas.types import Course, Network, SearchSpace, SearchState, Weights
 
 Known = Callable[[Genotype], dict[str, Any]]
@@ -351,18 +351,14 @@ def searched(run: RunDirectory, plan: Plan) -> list[Ended]:
 
 
 def _rivals(plan: Plan, found: Genotype) -> list[Genotype]:
-    """Draw the baseline's random architectures, each different from the found one and from each other."""
-    rng = np.random.default_rng([plan.config.seed, 1])
-    rivals: list[Genotype] = []
-    for _ in range(1000):
-        if len(rivals) == plan.config.baseline:
-            return rivals
-        genotype = random_within(plan.space, rng, plan.budget)
-        if genotype not in (found, *rivals):
-            rivals.append(genotype)
-    raise UserError(
-        f"--baseline {plan.config.baseline}: the space has too few architectures for so many random ones; ask for fewer"
-    )
+    """Draw the baseline's random architectures."""
+    rng, count = np.random.default_rng([plan.config.seed, 1]), plan.config.baseline
+    drawn = rivals(plan.space, found, count, lambda: random_within(plan.space, rng, plan.budget))
+    if len(drawn) < count:
+        raise UserError(
+            f"--baseline {count}: the space has too few architectures for so many random ones; ask for fewer"
+        )
+    return drawn
 
 
 def _trained(

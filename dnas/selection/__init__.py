@@ -3,7 +3,7 @@
 from dnas.selection.best_path import best_path
 from dnas.selection.one_hot import one_hot, single_paths
 from dnas.selection.perturbation import perturbation
-from dnas.selection.random import random_genotype
+from dnas.selection.random import random_genotype, rivals
 from dnas.selection.skip_cap import skip_cap
 from dnas.selection.threshold import threshold
 from dnas.selection.top_edges import top_edges
@@ -13,6 +13,7 @@ __all__ = [
     "one_hot",
     "perturbation",
     "random_genotype",
+    "rivals",
     "single_paths",
     "skip_cap",
     "threshold",

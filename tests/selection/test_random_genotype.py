@@ -1,14 +1,16 @@
 """Random architectures are drawn uniformly: chi-square over many draws with a fixed seed."""
 
 from collections import Counter
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, cycle
 from math import comb
 
 import numpy as np
 import pytest
 from scipy.stats import chi2, chisquare
 
-from dnas.selection import random_genotype
+from dnas.genotype import Genotype
+from dnas.selection import random_genotype, rivals
 from search_spaces import darts, nasbench201
 
 DRAWS = 1500
@@ -93,3 +95,17 @@ def test_architectures_are_uniform_over_the_published_index() -> None:
     assert chisquare(np.bincount(numbers // 625, minlength=25)).pvalue > 1e-3
     expected = 15_625 * (1 - (1 - 1 / 15_625) ** 3000)
     assert abs(len(set(numbers)) - expected) < 5 * (3000 - expected) ** 0.5
+
+
+def test_rivals_are_other_networks_than_the_found_one_and_each_other() -> None:
+    """The same edges in another order are the same network; where there are too few, those that there are come back."""
+    found = random_genotype(SPACE, np.random.default_rng(0))
+    turned = Genotype(
+        found.space,
+        tuple((name, replace(cell, nodes=tuple(node[::-1] for node in cell.nodes))) for name, cell in found.cells),
+    )
+    assert turned != found
+    others = [random_genotype(SPACE, np.random.default_rng(seed)) for seed in (1, 2)]
+    drawn = cycle([turned, others[0], found, others[0], others[1]])
+    assert rivals(SPACE, found, 2, lambda: next(drawn)) == others
+    assert rivals(SPACE, found, 3, lambda: next(drawn)) == others
