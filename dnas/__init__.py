@@ -36,6 +36,7 @@ from dnas.methods.setn import setn
 from dnas.methods.sharp_darts import sharp_darts
 from dnas.methods.snas import snas
 from dnas.methods.spos import spos
+from dnas.methods.zero_cost import zero_cost
 from dnas.types import (
     Batch,
     Batches,
@@ -100,4 +101,5 @@ __all__ = [
     "space",
     "spos",
     "tasks",
+    "zero_cost",
 ]

@@ -19,6 +19,7 @@ SPACES = "dnas.search_spaces"
 METHODS = "dnas.methods"
 BENCHMARKS = "dnas.benchmarks"
 OBJECTIVES = "dnas.objectives"
+PROXIES = "dnas.proxies"
 
 
 def loaded(kind: str, name: str) -> Any:
@@ -88,7 +89,7 @@ def find(group: str, kind: str, name: str) -> Any:
     it is then completed (`dnas.own_space.OwnSpace`), and its space is called `name`.
 
     Args:
-        group: `SPACES`, `METHODS`, `BENCHMARKS` or `OBJECTIVES`.
+        group: `SPACES`, `METHODS`, `BENCHMARKS`, `OBJECTIVES` or `PROXIES`.
         kind: what to call it in an error.
         name: its name.
 

@@ -10,20 +10,25 @@ raised by its margin, says are within the limit. The network that is kept is the
 (HW-NAS-Bench, on which the profile was fitted with 200 networks) and its true accuracy (NAS-Bench-201), against ten
 random networks within the same limit and the best network within it.
 
-Two rules choose among the architectures that were scored: the highest accuracy, which is what `spos` keeps, and, of
-all whose accuracy is within one standard error of the highest, the one with the most multiply-adds. What was stopped
-goes on where it was when the command is repeated.
+Three rules choose what is kept. Of the architectures that the supernet scored: the highest accuracy, which is what
+`spos` keeps; and, of all whose accuracy is within one standard error of the highest, the one with the most
+multiply-adds. And without a supernet, what `zero_cost` keeps, in a network of the published size with the weights that
+it begins with, from one minibatch of 32 images: the smallest sum of ranks by synflow, jacob_cov and multiply-adds, in
+an evolutionary search for each limit. What was stopped goes on where it was when the command is repeated.
 
 Results, in experiments/results/limits_nasbench201/, and what they say: see README, "A limit for your device".
 """
 
 import csv
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dnas.benchmarks import nasbench201 as benchmark
@@ -34,14 +39,16 @@ from dnas.hardware.limits import Limit
 from dnas.hardware.live import live
 from dnas.hardware.model import CostModel
 from dnas.hardware.shipped import find
+from dnas.methods.zero_cost import proxy_scores
 from dnas.objectives.augmented_lagrangian import augmented_lagrangian
 from dnas.pareto.candidates import price_of, stratified
 from dnas.pareto.run import pareto
 from dnas.pareto.score import IMAGES, supernet_accuracies
+from dnas.proxies import jacob_cov, synflow
 from dnas.run import pipeline
 from dnas.run.console import Screen
 from dnas.run.interrupt import Stop
-from dnas.selection.evolution import Evolution, evolve
+from dnas.selection.evolution import Evolution, Scores, evolve
 from dnas.table import Table
 from search_spaces import nasbench201
 
@@ -59,7 +66,8 @@ SETTINGS = (
     "search.chunk_steps=0",
     "search.checkpoint_epochs=5",
 )
-RULES = ("highest accuracy", "largest of equals")
+RULES = ("highest accuracy", "largest of equals", "zero-cost proxies")
+PROXIES, SHOWN = (synflow, jacob_cov), 32
 
 
 class Truth(NamedTuple):
@@ -122,6 +130,7 @@ def limits(
     for seed in range(seeds):
         scores = _supernet(folder / "supernets" / f"seed-{seed}")
         scored = _first(scores, names, seed, refine)
+        by_proxies = _proxies(seed, data_dir, folder / f"proxies-{seed}.json")
         for device in names:
             with np.load(measured) as arrays:
                 latency = np.asarray(arrays[f"cifar10__{device}_latency"], np.float64)
@@ -134,9 +143,12 @@ def limits(
                 scored |= found
                 asked = {"device": device, "percentile": percentile, "limit_ms": limit, "seed": seed}
                 asked |= {"scored": len(found), "seconds": time.perf_counter() - begin}
-                for rule, kept in zip(RULES, _kept(found, truth), strict=True):
+                ranked = _within(_model(device), limit, confidence, by_proxies, {}, rng)
+                for rule, kept in zip(RULES, (*_kept(found, truth), next(iter(ranked))), strict=True):
                     rivals = np.random.default_rng([seed, percentile])
-                    rows.append({**asked, "rule": rule, "supernet": found[kept], **_judged(kept, truth, limit, rivals)})
+                    rows.append(
+                        {**asked, "rule": rule, "supernet": found.get(kept), **_judged(kept, truth, limit, rivals)}
+                    )
                     click.echo(_line(rows[-1]))
                 _write(rows, out)
     _summary(rows)
@@ -170,6 +182,29 @@ def _supernet(path: Path) -> Callable[[Sequence[Genotype]], np.ndarray]:
     return scores
 
 
+def _proxies(seed: int, data_dir: str | None, path: Path) -> Scores:
+    """Return what scores architectures by proxies in an untrained supernet, and remembers in a file what it scored."""
+    space = nasbench201.space(classes=10)
+    whole = load("cifar10", data_dir)
+    chosen = np.random.default_rng(seed).choice(len(whole.x_train), SHOWN, replace=False)
+    x = (jnp.asarray(whole.x_train[chosen], jnp.float32) / 255 - jnp.array(whole.mean)) / jnp.array(whole.std)
+    variables = jax.jit(space.init)(jax.random.key(seed), x)
+    ask = proxy_scores(space, PROXIES, "macs", variables, x)
+    known: dict[str, list[float]] = json.loads(path.read_text()) if path.is_file() else {}
+
+    def scores(genotypes: Sequence[Genotype]) -> np.ndarray:
+        own = {nasbench201.to_string(live(space.spec, one)): one for one in genotypes}
+        fresh = {name: one for name, one in own.items() if name not in known}
+        if fresh:
+            known.update(zip(fresh, ask(list(fresh.values())).tolist(), strict=True))
+            unfinished = path.with_suffix(".unfinished")
+            unfinished.write_text(json.dumps(known))
+            unfinished.replace(path)
+        return np.array([known[nasbench201.to_string(live(space.spec, one))] for one in genotypes])
+
+    return scores
+
+
 def _first(
     scores: Callable[[Sequence[Genotype]], np.ndarray], devices: Sequence[str], seed: int, count: int
 ) -> dict[Genotype, float]:
@@ -186,10 +221,10 @@ def _within(
     model: CostModel,
     limit: float,
     confidence: float,
-    scores: Callable[[Sequence[Genotype]], np.ndarray],
-    scored: Mapping[Genotype, float],
+    scores: Scores,
+    scored: Mapping[Genotype, Any],
     rng: np.random.Generator,
-) -> dict[Genotype, float]:
+) -> dict[Genotype, Any]:
     """Return the architectures within a limit that were scored, the best first."""
     space = nasbench201.space(classes=10, channels=8, cells=1)
     own = [Limit(0, model.title, limit)]

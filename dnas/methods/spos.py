@@ -2,23 +2,21 @@
 
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 from dnas.arguments import at_least_one
+from dnas.evolving import evolving
 from dnas.genotype import Genotype
 from dnas.optimizers import clipped_sgd, cosine_by_epoch
-from dnas.parts import keep
 from dnas.relaxations.single_path import single_path
 from dnas.relaxations.softmax import softmax
 from dnas.search import compose
-from dnas.selection.evolution import Evolution, effects, evolve
-from dnas.selection.one_hot import one_hot, single_paths
+from dnas.selection.evolution import Evolution, Scores
+from dnas.selection.one_hot import single_paths
 from dnas.selection.perturbation import SIGNS, check_criterion
 from dnas.selection.top_edges import top_edges
-from dnas.types import Array, Between, Course, PRNGKey, Search, SearchSpace, SearchState
+from dnas.types import Between, Search, SearchSpace, SearchState
 
 PARTS = "uniformly drawn paths for the weights, evolutionary search by the supernet's validation accuracy"
 ADVICE = "Limits, and several devices: one supernet ranks architectures, of which the best within each limit is kept."
@@ -78,7 +76,6 @@ def spos(
     at_least_one(epochs=epochs, images=images + 1)
     check_criterion(criterion)
     evolution = Evolution(population, generations, parents, mutation)
-    evolution.check()
     steps = epochs * steps_per_epoch
     learning_rate = cosine_by_epoch(weight_lr, weight_lr_min, epochs, steps_per_epoch)
     search = compose(
@@ -91,29 +88,11 @@ def spos(
         warm_up=steps,
     )
 
-    def init(key: PRNGKey, x: Array) -> SearchState:
-        state = search.init(key, x)
-        return state._replace(memory=jax.tree.map(jnp.zeros_like, dict(state.alpha)))
-
-    def turn(state: SearchState, between: Between) -> SearchState:
-        if int(state.step) != steps:
-            return state
-
-        def scores(genotypes: Sequence[Genotype]) -> np.ndarray:
+    def scores(state: SearchState, between: Between) -> Scores:
+        def judged(genotypes: Sequence[Genotype]) -> np.ndarray:
             found = between.scores(state, single_paths(space.spec, genotypes), images or None)
             return SIGNS[criterion] * found[list(SIGNS).index(criterion)]
 
-        rng = np.random.default_rng(np.asarray(jax.random.key_data(state.key)))
-        scored = evolve(space, scores, rng, evolution)
-        best = one_hot(space.spec, next(iter(scored)))
-        as_arrays = [
-            {name: jnp.asarray(rows) for name, rows in own.items()} for own in (effects(space.spec, scored), best)
-        ]
-        return state._replace(alpha=as_arrays[0], memory=as_arrays[1])
+        return judged
 
-    def select(state: SearchState) -> Genotype:
-        """Return the best architecture that was scored; before any was, what the weights say."""
-        best = jax.device_get(state.memory) or {}
-        return keep(space, top_edges, best) if any(rows.any() for rows in best.values()) else search.select(state)
-
-    return search._replace(init=init, select=select, course=Course(epochs=epochs, turn=turn))
+    return evolving(search, epochs, steps, evolution, scores)

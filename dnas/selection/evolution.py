@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import rankdata
 
 from dnas.arguments import at_least_one
 from dnas.errors import UserError
@@ -20,7 +21,8 @@ from dnas.selection.top_edges import top_edges
 from dnas.types import SearchSpace, Spec
 
 Scores = Callable[[Sequence[Genotype]], np.ndarray]
-"""From N architectures to N scores, of which larger is better."""
+"""From N architectures to N scores, of which larger is better, or to several of each, `(N, M)`."""
+Score = float | tuple[float, ...]
 TRIES = 10
 """Attempts at an architecture that has not been scored, for each of a generation: a space may have no more."""
 PASSED_ON = 2.0
@@ -59,16 +61,19 @@ def evolve(
     scores: Scores,
     rng: np.random.Generator,
     settings: Evolution | None = None,
-    known: Mapping[Genotype, float] | None = None,
-) -> dict[Genotype, float]:
+    known: Mapping[Genotype, Score] | None = None,
+) -> dict[Genotype, Score]:
     """Return all architectures that were scored, with their scores, the best first and equal ones by age.
+
+    Of several scores none counts for more than another: the best architecture is that of the smallest sum of ranks,
+    among all that have been scored so far.
 
     In the paper an architecture beyond the limits is drawn again; here the nearest one within them is taken, so that
     narrow limits take no more draws. No architecture is scored twice.
 
     Args:
         space: the space; all architectures are within the limits that it charges for.
-        scores: scores the architectures of a generation.
+        scores: scores the architectures of a generation, by one number or several.
         rng: what draws.
         settings: its numbers; the published ones by default.
         known: architectures of the space that have been scored before, such as within other limits; of them those
@@ -85,13 +90,25 @@ def evolve(
         if not fresh:
             break
         own = np.asarray(scores(fresh), np.float64)
-        if own.shape != (len(fresh),) or not np.isfinite(own).all():
+        if own.ndim not in (1, 2) or len(own) != len(fresh) or not np.isfinite(own).all():
             raise UserError(
-                f"evolution: expected {len(fresh)} finite scores, got {own.tolist()}; check that the search has not "
-                f"diverged"
+                f"evolution: expected {len(fresh)} finite scores, or as many rows of them, got {own.tolist()}; check "
+                f"that the search has not diverged"
             )
-        found.update(zip(fresh, own.tolist(), strict=True))
+        found.update(zip(fresh, own.tolist() if own.ndim == 1 else map(tuple, own.tolist()), strict=True))
     return {one: found[one] for one in _best(found)}
+
+
+def by_rank(scored: Mapping[Genotype, Score]) -> dict[Genotype, float]:
+    """Return one number for each architecture, of which larger is better.
+
+    That is the score itself where there is one, and of several the mean over them of the share of architectures that
+    are worse; equal ones count half.
+    """
+    if not any(isinstance(score, tuple) for score in scored.values()):
+        return {one: float(score) for one, score in scored.items()}  # type: ignore[arg-type]
+    ranks = rankdata(np.array(list(scored.values())), axis=0) - 0.5
+    return dict(zip(scored, (ranks.mean(axis=1) / len(scored)).tolist(), strict=True))
 
 
 def effects(spec: Spec, scored: Mapping[Genotype, float]) -> Rows:
@@ -123,7 +140,7 @@ def effects(spec: Spec, scored: Mapping[Genotype, float]) -> Rows:
 
 
 def _generation(
-    space: SearchSpace, rng: np.random.Generator, found: Mapping[Genotype, float], settings: Evolution
+    space: SearchSpace, rng: np.random.Generator, found: Mapping[Genotype, Score], settings: Evolution
 ) -> list[Genotype]:
     """Return architectures that have not been scored; fewer than wanted where no more are found."""
     best = _best(found)[: settings.parents]
@@ -171,5 +188,6 @@ def _allowed(space: SearchSpace, genotype: Genotype) -> bool:
     return space.charge is None or space.charge.keep(space, one_hot(space.spec, genotype), genotype) == genotype
 
 
-def _best(found: Mapping[Genotype, float]) -> list[Genotype]:
-    return sorted(found, key=lambda one: -found[one])
+def _best(found: Mapping[Genotype, Score]) -> list[Genotype]:
+    ranked = by_rank(found)
+    return sorted(ranked, key=lambda one: -ranked[one])

@@ -84,15 +84,25 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "sharp_darts": {"weight_lr_min": 1e-4, "power": 2.0},
     "snas": {"epochs": 150, "temperature": 1.0, "temperature_min": 0.03, "alpha_clip_norm": 10.0},
     "spos": {**AUTODL, "population": 50, "generations": 20, "parents": 10, "mutation": 0.1},
+    "zero_cost": {
+        "epochs": 1,
+        "proxies": "synflow,jacob_cov",
+        "complexity": "macs",
+        "population": 50,
+        "parents": 10,
+        "mutation": 0.1,
+    },
 }
 WITHOUT_ALPHA = {"spos"}
 """Methods that train no architecture parameters."""
+UNTRAINED = {"zero_cost"}
+"""Methods that train nothing."""
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_defaults_are_the_published_hyper_parameters(name: str) -> None:
     signature = inspect.signature(getattr(dnas, name)).parameters
-    published = {**DARTS, **PUBLISHED[name]}
+    published = {**({} if name in UNTRAINED else DARTS), **PUBLISHED[name]}
     if name in WITHOUT_ALPHA:
         published = {key: value for key, value in published.items() if not key.startswith("alpha_")}
     assert {key: signature[key].default for key in published} == published
@@ -127,6 +137,7 @@ def test_a_fresh_search_selects_an_architecture_of_every_space(name: str, space:
         ("setn", {"weights_first": True}),
         ("snas", {"hypergradient": None}),
         ("spos", {"hypergradient": None, "warm_up": 250 * 10}),
+        ("zero_cost", {"hypergradient": None}),
     ],
 )
 def test_steps_are_taken_in_the_published_order(name: str, options: dict[str, Any], take: Any) -> None:

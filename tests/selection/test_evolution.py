@@ -15,7 +15,7 @@ from dnas.hardware.live import connected
 from dnas.hardware.model import FITTED, CostModel
 from dnas.objectives.hinge import hinge
 from dnas.selection import one_hot, single_paths
-from dnas.selection.evolution import Evolution, effects, evolve
+from dnas.selection.evolution import Evolution, by_rank, effects, evolve
 from dnas.selection.within import within
 from dnas.types import Group, Paths, SearchSpace
 from search_spaces import nasbench201
@@ -111,6 +111,32 @@ def test_generations_descend_from_the_best(limited: SearchSpace) -> None:
     best = one_hot(space.spec, first[int(np.argmax(Sums(space)(first)))])["cell"]
     changed = [int((np.asarray(one_hot(space.spec, one)["cell"]) != best).any(axis=1).sum()) for one in second[:10]]
     assert 1 <= np.mean(changed) < 3
+
+
+def test_several_scores_are_put_in_order_by_the_sum_of_their_ranks(limited: SearchSpace) -> None:
+    """Whatever their units are: any increasing function of a score leaves all as it is."""
+    space = limited._replace(charge=None)
+    one, other = Sums(space, 0), Sums(space, 1)
+
+    def found(change: Any) -> dict[Genotype, Any]:
+        def both(some: Sequence[Genotype]) -> np.ndarray:
+            return np.stack([one(some), change(other(some))], axis=1)
+
+        return evolve(space, both, np.random.default_rng(0), Evolution(population=12, generations=6))
+
+    plain, changed = found(lambda scores: scores), found(lambda scores: 1e9 * np.exp(scores))
+    assert list(plain) == list(changed)
+    values = np.array(list(plain.values()))
+    ranks = np.array([[(values[:, m] < row[m]).sum() for m in range(2)] for row in values]).sum(axis=1)
+    assert list(ranks) == sorted(ranks, reverse=True)
+    np.testing.assert_allclose(list(by_rank(plain).values()), (ranks / 2 + 0.5) / len(plain))
+
+
+def test_equal_scores_count_half_and_single_ones_as_they_are(limited: SearchSpace) -> None:
+    rng = np.random.default_rng(0)
+    a, b, c = list(evolve(limited, Sums(limited), rng, Evolution(3, 1)))
+    assert by_rank({a: (1.0, 5.0), b: (1.0, 7.0), c: (1.0, 9.0)}) == pytest.approx({a: 1 / 3, b: 0.5, c: 2 / 3})
+    assert by_rank({a: -4.0, b: 2.5}) == {a: -4.0, b: 2.5}
 
 
 def test_paths_weigh_what_the_architecture_does(space_of: Any) -> None:
