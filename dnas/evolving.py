@@ -1,6 +1,7 @@
 """Searches that end with a comparison of architectures, instead of with what was learnt of operations."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +42,8 @@ def evolving(
         if int(state.step) != steps:
             return state
         rng = np.random.default_rng(np.asarray(jax.random.key_data(state.key)))
-        scored = by_rank(evolve(space, scores(state, between), rng, evolution))
+        told = partial(between.told, "comparing architectures, generation")
+        scored = by_rank(evolve(space, scores(state, between), rng, evolution, told=told))
         best = one_hot(space.spec, next(iter(scored)))
         as_arrays = [
             {name: jnp.asarray(rows) for name, rows in own.items()} for own in (effects(space.spec, scored), best)

@@ -6,7 +6,7 @@ respect to them* (`Hypergradient`), *which discrete architecture is kept* (`Sele
 afterwards* (`Network`). `dnas.search.compose` puts them together into a `Search`.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
@@ -416,6 +416,10 @@ class SearchInfo(NamedTuple):
     valid_accuracy: Array
 
 
+def _silent(what: str, done: int, total: int) -> None:
+    del what, done, total
+
+
 class Between(NamedTuple):
     """What a search may ask of its data between two epochs; called on the host.
 
@@ -426,10 +430,12 @@ class Between(NamedTuple):
             active operations are computed. For other tasks than classification their first metric is in place of the
             accuracy, negated where smaller is better, so that larger is always better.
         batches: `(index) -> Batches`, minibatches of both levels without augmentation; the same for the same `index`.
+        told: `(what, done, total) -> None`, by which long work says how far it is.
     """
 
     scores: Callable[..., tuple[np.ndarray, np.ndarray]]
     batches: Callable[[int], Batches]
+    told: Callable[[str, int, int], None] = _silent
 
 
 class Course(NamedTuple):
@@ -472,6 +478,8 @@ class Search(NamedTuple):
         course: what happens between epochs; whoever drives the steps sees to it, as `dnas search` does.
         variables: `(state, genotype) -> Variables` of the supernet in which an architecture is found, on the host: the
             state's own, except where a state holds several supernets.
+        judge: `(state, between, genotypes) -> (N,)`: what the search says of N architectures, of which larger is better
+            and only the order counts; `None`: the accuracy of its supernet.
     """
 
     space: SearchSpace
@@ -482,3 +490,4 @@ class Search(NamedTuple):
     select: Callable[[SearchState], Genotype]
     course: Course = Course()
     variables: Callable[[SearchState, Genotype], Variables] = _variables
+    judge: Callable[[SearchState, Between, Sequence[Genotype]], np.ndarray] | None = None

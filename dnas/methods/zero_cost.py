@@ -20,12 +20,13 @@ from dnas.hardware.live import live
 from dnas.relaxations.single_path import single_path
 from dnas.relaxations.softmax import softmax
 from dnas.search import compose
-from dnas.selection.evolution import Evolution, Scores
+from dnas.selection.evolution import Evolution, Scores, rank_means
 from dnas.selection.one_hot import single_paths
 from dnas.selection.top_edges import top_edges
 from dnas.types import (
     Array,
     Batches,
+    Between,
     Mixture,
     PRNGKey,
     Search,
@@ -70,7 +71,7 @@ def zero_cost(
 
     Args:
         space: the space to search.
-        epochs: passes over the data, in which nothing happens; the comparison comes after the last.
+        epochs: as other methods have them; here it is always one, in which nothing happens.
         steps_per_epoch: steps in an epoch.
         proxies: their names, of `dnas.proxies` or a package that offers more, with commas between.
         complexity: a size that counts like one more proxy, the larger the better: `macs`, `params`, or empty for none.
@@ -111,15 +112,15 @@ def zero_cost(
         )
         return state._replace(hypergradient=info, step=state.step + 1), info
 
-    return evolving(
-        search._replace(init=init, step=step),
-        epochs,
-        epochs * steps_per_epoch,
-        evolution,
-        lambda state, between: proxy_scores(
-            space, chosen, complexity, Variables(state.params, state.stats), between.batches(0).valid.x
-        ),
-    )
+    def scores(state: SearchState, between: Between) -> Scores:
+        own = Variables(state.params, state.stats)
+        return proxy_scores(space, chosen, complexity, own, between.batches(0).valid.x)
+
+    def judge(state: SearchState, between: Between, genotypes: Sequence[Genotype]) -> np.ndarray:
+        return rank_means(scores(state, between)(genotypes))
+
+    whole = search._replace(init=init, step=step, judge=judge)
+    return evolving(whole, 1, steps_per_epoch, evolution, scores)
 
 
 def proxy_scores(space: SearchSpace, proxies: Sequence[Proxy], complexity: str, variables: Variables, x: Any) -> Scores:

@@ -9,9 +9,8 @@ from dnas.genotype import Genotype
 from dnas.run.directory import RunDirectory
 from dnas.run.examination import examination
 from dnas.run.interrupt import Stop
+from dnas.run.judging import feed, judged
 from dnas.run.pipeline import Ended, Plan
-from dnas.run.searching import Feed, SearchSettings
-from dnas.run.settings import group
 from dnas.selection.one_hot import one_hot, single_paths
 from dnas.types import SearchSpace
 
@@ -41,7 +40,8 @@ def supernet_accuracies(
 ) -> dict[Genotype, float]:
     """Return the accuracy of each architecture with the weights of the finished search.
 
-    It is tested on the first `IMAGES` validation images, without what is no whole minibatch.
+    It is tested on the first `IMAGES` validation images, without what is no whole minibatch. A search that judges
+    architectures in another way (`Search.judge`) does so here, all of them at once, and nothing is kept.
 
     Args:
         run: the run; what is scored is kept in it, so that nothing is scored twice.
@@ -60,10 +60,13 @@ def supernet_accuracies(
     known: dict[str, float] = run.read(SCORES) if run.has(SCORES) else {}
     space = ended.stage.search.space
     wanted = [genotype for genotype in dict.fromkeys(genotypes) if holds(space, genotype)]
+    own_opinion = judged(plan, ended, wanted)
+    if own_opinion is not None:
+        return dict(zip(wanted, own_opinion.tolist(), strict=True))
     left = [genotype for genotype in wanted if line(genotype) not in known]
     if left:
         search, state = ended.stage.search, plan.devices.here(ended.state)
-        scores = examination(space, *_feed(plan, ended).shown(), jax.random.key(0), abreast=1).scores
+        scores = examination(space, *feed(plan, ended, IMAGES).shown(), jax.random.key(0), abreast=1).scores
         for index, genotype in enumerate(left):
             if index % EVERY == 0 and index:
                 run.write(SCORES, known)
@@ -77,10 +80,3 @@ def supernet_accuracies(
             known[line(genotype)] = float(found[0])
         run.write(SCORES, known)
     return {genotype: known[line(genotype)] for genotype in wanted}
-
-
-def _feed(plan: Plan, ended: Ended) -> Feed:
-    _, images, *rows = ended.stage.phase.arguments
-    train, valid = plan.devices.here(tuple(rows))
-    chosen = SearchSettings(**group(plan.config.values, "search", SearchSettings))
-    return Feed(plan.dataset, images, (train, valid[: max(IMAGES, chosen.batch_size)]), chosen, plan.devices)

@@ -82,6 +82,11 @@ def prepare(request: Request, root: Path, screen: Screen) -> Prepared:
             like = pipeline.plan(config, request.searches.data_dir, like=like, watch=judge.watch)
         seeds.append(Seed(number, path, like))
     plan = seeds[0].plan
+    if judge.table is None and plan.search is not None and plan.search.search.judge is not None:
+        raise UserError(
+            f"{request.searches.arms[0].method} trains no supernet, whose accuracy would be the front's axis: choose a "
+            f"method that does, such as spos, or a space with a table of true accuracies"
+        )
     model = price(request, plan, judged=judge.table is not None)
     _check_axis(request, root, model)
     return Prepared(tuple(seeds), judge, model, spread_limits(plan.space, model, request.targets))

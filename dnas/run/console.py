@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
@@ -56,6 +56,20 @@ class Screen:
             self.say(f"{text} ...")
             yield
         self.say(f"{text}: {duration(time.perf_counter() - started)}")
+
+    def counting(self, title: str) -> Callable[[str, int, int], None]:
+        """Return `(what, done, total) -> None`, which says now and then how far something is, and how long it takes."""
+        started = last = time.perf_counter()
+
+        def told(what: str, done: int, total: int) -> None:
+            nonlocal last
+            now = time.perf_counter()
+            if now - last > _SECONDS_BETWEEN_LINES:
+                last = now
+                left = (now - started) / done * (total - done)
+                self.say(f"{title}: {what} {done}/{total}  {duration(left)} left")
+
+        return told
 
     @contextmanager
     def bar(self, title: str, epochs: int, per_epoch: int, done: int) -> Iterator["Bar"]:

@@ -167,7 +167,7 @@ class _Track:
     def close_epoch(self, step: int, rate: float, board: Board | None, screen: Screen) -> None:
         if self.phase.turn is not None:
             started = time.perf_counter()
-            self.state = self.phase.devices.everywhere(self.phase.turn(self.state))
+            self.state = self.phase.devices.everywhere(self.phase.turn(self.state, screen.counting(self.phase.title)))
             spent = jnp.float32(time.perf_counter() - started)
             self.progress = self.progress._replace(seconds=self.progress.seconds + spent)
         epoch = step // self.phase.chunk.per_epoch

@@ -31,7 +31,8 @@ class Phase(NamedTuple):
         record: `(state, epoch) -> further entries` of the epoch's line in the metrics.
         tell: `(line) -> text` that the user sees at the end of an epoch; nothing where it is empty.
         devices: where it runs; `arguments` must be there.
-        turn: `(state) -> state` at the end of each epoch, before anything is recorded or saved.
+        turn: `(state, told) -> state` at the end of each epoch, before anything is recorded or saved; `told` as in
+            `dnas.types.Between`.
         done: `(state) -> bool`, whether the phase ends at the end of this epoch, though not all are over.
         stage: counts programs that continue one another under one name; each has checkpoints of its own.
         before: what the stages before took.
@@ -52,7 +53,7 @@ class Phase(NamedTuple):
     record: Callable[[Any, int], dict[str, Any]]
     tell: Callable[[dict[str, Any]], str] | None = None
     devices: Devices = ONE
-    turn: Callable[[Any], Any] | None = None
+    turn: Callable[..., Any] | None = None
     done: Callable[[Any], bool] | None = None
     stage: int = 1
     before: "Finished | None" = None

@@ -243,7 +243,9 @@ def _hooks(search: Search, between: Between, devices: Devices) -> dict[str, Any]
     """Return the phase's `turn` and `done`: those of the search's course, on one copy of the state."""
     turn, done = search.course.turn, search.course.done
     return {
-        "turn": None if turn is None else lambda state: turn(devices.here(state), between),
+        "turn": None
+        if turn is None
+        else lambda state, told=between.told: turn(devices.here(state), between._replace(told=told)),
         "done": None if done is None else lambda state: done(devices.here(state)),
     }
 

@@ -62,6 +62,7 @@ def evolve(
     rng: np.random.Generator,
     settings: Evolution | None = None,
     known: Mapping[Genotype, Score] | None = None,
+    told: Callable[[int, int], None] | None = None,
 ) -> dict[Genotype, Score]:
     """Return all architectures that were scored, with their scores, the best first and equal ones by age.
 
@@ -78,6 +79,7 @@ def evolve(
         settings: its numbers; the published ones by default.
         known: architectures of the space that have been scored before, such as within other limits; of them those
             within these limits count as found, and the first generation descends from them.
+        told: `(done, total) -> None`, after each generation: how many of them are.
 
     Raises:
         UserError: for settings out of their range, or a score that is not finite.
@@ -85,7 +87,7 @@ def evolve(
     settings = settings or Evolution()
     settings.check()
     found = {one: score for one, score in (known or {}).items() if _allowed(space, one)}
-    for _ in range(settings.generations):
+    for generation in range(settings.generations):
         fresh = _generation(space, rng, found, settings)
         if not fresh:
             break
@@ -96,6 +98,8 @@ def evolve(
                 f"that the search has not diverged"
             )
         found.update(zip(fresh, own.tolist() if own.ndim == 1 else map(tuple, own.tolist()), strict=True))
+        if told is not None:
+            told(generation + 1, settings.generations)
     return {one: found[one] for one in _best(found)}
 
 
@@ -107,8 +111,16 @@ def by_rank(scored: Mapping[Genotype, Score]) -> dict[Genotype, float]:
     """
     if not any(isinstance(score, tuple) for score in scored.values()):
         return {one: float(score) for one, score in scored.items()}  # type: ignore[arg-type]
-    ranks = rankdata(np.array(list(scored.values())), axis=0) - 0.5
-    return dict(zip(scored, (ranks.mean(axis=1) / len(scored)).tolist(), strict=True))
+    return dict(zip(scored, rank_means(np.array(list(scored.values()))).tolist(), strict=True))
+
+
+def rank_means(scores: np.ndarray) -> np.ndarray:
+    """Return for each of N rows `(N, M)` the mean over its scores of the share of rows that are worse, `(N,)`.
+
+    Equal ones count half.
+    """
+    ranks: np.ndarray = rankdata(scores, axis=0) - 0.5
+    return ranks.mean(axis=1) / len(scores)
 
 
 def effects(spec: Spec, scored: Mapping[Genotype, float]) -> Rows:

@@ -1,4 +1,5 @@
-"""How well a supernet ranks architectures: accuracy with inherited weights against the truth.
+"""How well a search ranks architectures: its supernet's accuracy with inherited weights, or its own opinion
+(`Search.judge`), against the truth.
 
 Architectures are drawn from all that the supernet holds, and again from their top decile, where the choice is made.
 Each is the one-hot supernet (the same function as the derived network with inherited weights), with batch norm by the
@@ -21,6 +22,7 @@ from dnas.data.augment import normalise
 from dnas.data.dataset import Dataset
 from dnas.genotype import Genotype
 from dnas.macs import count_macs
+from dnas.run.judging import judged
 from dnas.run.pipeline import Ended, Plan
 from dnas.run.searching import Searching
 from dnas.selection import one_hot
@@ -48,9 +50,9 @@ def rank_quality(plan: Plan, ended: Sequence[Ended], table: Table, dataset: str,
         correlations.
     """
     (search, phase, _), state = ended[-1]
-    judged: dict[str, Any] = {"step_macs": step_macs(plan, ended)}
+    about: dict[str, Any] = {"step_macs": step_macs(plan, ended)}
     if not count:
-        return judged
+        return about
     truth = table.scores(dataset)
     images, _, valid_rows = phase.arguments[1:]
     shown = np.asarray(valid_rows)[:IMAGES]
@@ -60,10 +62,13 @@ def rank_quality(plan: Plan, ended: Sequence[Ended], table: Table, dataset: str,
         rng = np.random.default_rng([plan.config.seed, 2, index])
         drawn = rng.choice(rows, min(count, len(rows)), replace=False)
         genotypes = [table.genotype(int(row)) for row in drawn]
-        found_in = partial(search.variables, state)
-        own = inherited_accuracy(search.space, found_in, genotypes, images, shown, plan.dataset)
+        own = judged(plan, ended[-1], genotypes)
+        if own is None:
+            own = inherited_accuracy(
+                search.space, partial(search.variables, state), genotypes, images, shown, plan.dataset
+            )
         ranking[name] = {"rows": drawn.tolist(), "inherited": own.tolist(), **correlations(own, truth[drawn])}
-    return {**judged, "ranking": ranking}
+    return {**about, "ranking": ranking}
 
 
 def inherited_accuracy(
