@@ -150,8 +150,10 @@ def derive(model: Model, choices: Mapping[str, int], example: Any) -> Derived:
         used = [a or b for a, b in zip(used, own[: len(paths)], strict=True)]
     needed = {path: leaf for (path, leaf), need in zip(whole.items(), used, strict=True) if need}
     left_out = {path: leaf for path, leaf in whole.items() if path not in needed}
-    asked = tuple({each.name: each for each in met}.values())
-    return Derived(model, choices, needed, left_out, cuts_of(met, choices), asked)
+    cuts = cuts_of(met, choices)
+    if model.kept is not None:
+        cuts = cuts._replace(exact=model.kept(choices))
+    return Derived(model, choices, needed, left_out, cuts, tuple({each.name: each for each in met}.values()))
 
 
 def one(example: Any) -> Any:

@@ -1,6 +1,7 @@
 """What a derived network keeps of a supernet's variables."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from flax.traverse_util import flatten_dict, unflatten_dict
@@ -11,6 +12,7 @@ from dnas.errors import UserError
 from dnas.types import Variables
 
 Flat = dict[tuple[Any, ...], Any]
+Kept = Mapping[tuple[Any, ...], tuple[slice, ...]]
 
 
 class Cuts(NamedTuple):
@@ -19,10 +21,12 @@ class Cuts(NamedTuple):
     Attributes:
         widths: for each chosen width that is smaller than the largest, the largest and the chosen one.
         windows: the chosen and the largest window of kernels, by their paths.
+        exact: what is kept of arrays, by their paths, where the model says so itself.
     """
 
     widths: frozenset[tuple[int, int]]
     windows: Mapping[tuple[str, ...], tuple[Size, Size]]
+    exact: Kept = MappingProxyType({})
 
 
 def cuts_of(met: Iterable[Decision], choices: Mapping[str, int]) -> Cuts:
@@ -66,6 +70,8 @@ def kept(path: tuple[Any, ...], whole: Size, own: Size, cuts: Cuts) -> tuple[sli
     Raises:
         UserError: if the choices do not say so.
     """
+    if path in cuts.exact:
+        return cuts.exact[path]
     if len(whole) != len(own):
         raise _unclear(path, whole, own, cuts)
     found = [slice(0, size) for size in own]

@@ -8,29 +8,15 @@ import jax.numpy as jnp
 from flax import nnx
 
 from dnas.choices.choice import call
-from dnas.choices.context import Decision, decide
+from dnas.choices.context import decide
 from dnas.choices.input_choice import some_of
 from dnas.choices.mixing import marked, names_of, scaled, weighted
-from dnas.choices.naming import checked
+from dnas.choices.nnx_layers import Conv, Linear
+from dnas.choices.nnx_open import Open
 from dnas.choices.repeat import check_times, repeated
 from dnas.types import Array, Paths
 
-
-class Open(nnx.Module):
-    """A layer that asks what is decided.
-
-    Attributes:
-        decision: the name under which layers share one decision; `None` decides for this place in the model alone.
-        place: the attributes that lead to the layer in its model, with dots between; `dnas.space` fills it in.
-    """
-
-    def __init__(self, decision: str | None) -> None:
-        self.decision = decision
-        self.place = ""
-
-    def own(self, options: tuple[str, ...]) -> Decision:
-        """Return the layer's decision between these options; `UserError` as `dnas.choices.naming.checked`."""
-        return checked(type(self).__name__, self.decision, self.place, options)
+__all__ = ["Choice", "Conv", "InputChoice", "Linear", "Open", "Repeat"]
 
 
 class Choice(Open):

@@ -1,7 +1,7 @@
 """A Flax NNX module as a `Model`: its parameters, and its other variables as what it carries from batch to batch."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -15,10 +15,11 @@ from dnas.choices.context import under
 from dnas.choices.finding import uniform
 from dnas.choices.linen import TRAINING
 from dnas.choices.model import Model, refused
-from dnas.choices.nnx import Open
+from dnas.choices.nnx_open import Open
 from dnas.errors import UserError, reason
 from dnas.types import PRNGKey, Stats, Variables
 
+NORMALISING = (nnx.BatchNorm, nnx.InstanceNorm)
 Factory = Callable[[PRNGKey], nnx.Module]
 
 
@@ -47,7 +48,7 @@ def nnx_model(given: Any, example: Any) -> Model:
         ) from error
     for path, layer in nnx.iter_modules(outline):
         if isinstance(layer, Open) and not layer.place:
-            layer.place = ".".join(map(str, path))
+            layer.place = _names(path)
     definition, params, rngs, rest = _divided(outline)
     parameters = inspect.signature(type(outline).__call__).parameters
     flag = next((name for name in TRAINING if name in parameters), None)
@@ -60,6 +61,8 @@ def nnx_model(given: Any, example: Any) -> Model:
         module = nnx.merge(
             definition, _filled(params, variables.params), _streams(rngs, key), _filled(rest, variables.stats)
         )
+        _tell_apart(module)
+        _scale(module, flatten_dict(variables.params))
         (module.train if train else module.eval)()
         words: dict[str, Any] = {} if flag is None else {flag: TRAINING[flag] is train}
         if "rngs" in parameters and train:
@@ -73,7 +76,8 @@ def nnx_model(given: Any, example: Any) -> Model:
         outputs, stats = run(variables, x, train, jax.random.key(0) if key is None else key)
         return outputs, stats if train else variables.stats
 
-    return Model(type(outline).__name__, init, apply, _draws(init, run, example))
+    norms = frozenset(_names(path) for path, layer in nnx.iter_modules(outline) if isinstance(layer, NORMALISING))
+    return Model(type(outline).__name__, init, apply, _draws(init, run, example), norms)
 
 
 def _factory(given: Any) -> Factory:
@@ -115,11 +119,31 @@ def _filled(outline: Any, values: Any) -> Any:
     return nnx.from_flat_state([(path, leaf.replace(known[_names(path)])) for path, leaf in nnx.to_flat_state(outline)])
 
 
+def _tell_apart(module: nnx.Module) -> None:
+    """Make the module's layers with open choices unlike those of each other call."""
+    turn = object()
+    for _, layer in nnx.iter_modules(module):
+        if isinstance(layer, Open):
+            layer.turn = turn
+
+
+def _scale(module: nnx.Module, params: Mapping[tuple[str, ...], Any]) -> None:
+    """Give batch norms a scale that they were made without, where these parameters have one."""
+    for path, layer in nnx.iter_modules(module):
+        if isinstance(layer, nnx.BatchNorm) and layer.scale is None:
+            scale = params.get((*_names(path), "scale"))
+            layer.scale = None if scale is None else nnx.Param(scale)
+
+
 def _streams(outline: Any, key: PRNGKey) -> Any:
     """Return the states of all random streams, each with a key of its own made of `key`."""
     found = []
     for index, (path, leaf) in enumerate(nnx.to_flat_state(outline)):
-        fresh = jax.random.fold_in(key, index) if isinstance(leaf, nnx.RngKey) else jnp.zeros(leaf.shape, leaf.dtype)
+        fresh = jnp.zeros(leaf.shape, leaf.dtype)
+        if isinstance(leaf, nnx.RngKey):
+            # Layers that are stacked have a key each.
+            own = jax.random.fold_in(key, index)
+            fresh = jax.random.split(own, leaf.shape) if leaf.shape else own
         found.append((path, leaf.replace(fresh)))
     return nnx.from_flat_state(found)
 

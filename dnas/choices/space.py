@@ -14,6 +14,7 @@ from dnas.choices.finding import find, uniform
 from dnas.choices.inherit import flat, inherited
 from dnas.choices.linen import linen
 from dnas.choices.model import Model
+from dnas.choices.narrow import narrowed
 from dnas.choices.widths import followed
 from dnas.errors import UserError
 from dnas.genotype import Genotype
@@ -47,7 +48,10 @@ def space(module: Any, example_input: Any, *, task: Task | None = None, name: st
     model = _model(module, example)
     decisions = _find(model, example)
     _find_in_training(model, decisions, example)
-    open_model = followed(model, decisions, example)
+    if model.norms is None:
+        open_model = followed(model, decisions, example)
+    else:
+        model = open_model = narrowed(model, example)
 
     @lru_cache(maxsize=1024)
     def derived(genotype: Genotype) -> Derived:

@@ -86,7 +86,7 @@ def _followers(model: Model, decision: Decision, whole: _Traced, example: Any) -
         met.append(asked)
         return choice
 
-    with _said(f"choice {decision.name!r} at width {width}"):
+    with said(f"choice {decision.name!r} at width {width}"):
         own = _trace(model, narrow, example)
         if own.outputs != whole.outputs:
             raise UserError(
@@ -108,7 +108,8 @@ def _followers(model: Model, decision: Decision, whole: _Traced, example: Any) -
 
 
 @contextmanager
-def _said(what: str) -> Iterator[None]:
+def said(what: str) -> Iterator[None]:
+    """Say of what a `UserError`, or an error of a model that cannot be built, speaks."""
     try:
         yield
     except UserError as error:

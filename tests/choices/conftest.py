@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
+import dnas
 from dnas.choices.derived import genotype_of
 from dnas.selection import one_hot, random_genotype
 from dnas.types import Network, Paths, SearchSpace, Variables
@@ -23,6 +25,19 @@ class Net(nn.Module):
     @nn.compact
     def __call__(self, x: Any, train: bool = False) -> Any:
         return self.run(x, train)
+
+
+class NnxNet(nnx.Module):
+    """Layers by name and a function that calls them; a layer of fixed width ends it."""
+
+    def __init__(self, layers: dict[str, Any], run: Callable[..., Any], ends: int, rngs: nnx.Rngs) -> None:
+        self.layers = nnx.Dict(layers)
+        self.run = run
+        self.end = nnx.Linear(ends, 2, rngs=rngs) if ends else None
+
+    def __call__(self, x: Any) -> Any:
+        y = self.run(self.layers, x)
+        return y if self.end is None else self.end(y)
 
 
 class Derived(NamedTuple):
@@ -85,6 +100,12 @@ class Held:
 @pytest.fixture(scope="session")
 def net() -> type[Net]:
     return Net
+
+
+@pytest.fixture(scope="session")
+def nnx_space() -> Callable[..., SearchSpace]:
+    """Return `(make, ends, x) -> SearchSpace`; `make(rngs)` returns layers by name and a function that calls them."""
+    return lambda make, ends, x: dnas.space(lambda rngs: NnxNet(*make(rngs), ends, rngs), x)
 
 
 @pytest.fixture(scope="session")
