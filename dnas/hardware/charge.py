@@ -158,7 +158,7 @@ def _held(space: SearchSpace, models: Sequence[CostModel], limits: Sequence[Limi
     tables = []
     for limit, model in zip(limits, fitted, strict=True):
         # A network whose own cost is known needs no margin.
-        margin = 0.0 if model.actual else model.margin(confidence)
+        margin = 0.0 if model.actual else model.margin(confidence, limit.value)
         table = model.table.scaled(1 + margin)
         _check_reachable(space, model, table, limit, margin, confidence)
         tables.append(table)

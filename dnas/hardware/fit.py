@@ -40,6 +40,7 @@ from scipy.stats import kendalltau, spearmanr
 from dnas.costs import CostTable, can_be_kept
 from dnas.errors import UserError
 from dnas.genotype import Genotype
+from dnas.hardware.margins import by_cost, measured
 from dnas.hardware.model import Quality
 from dnas.hardware.profile_file import significant
 from dnas.selection.one_hot import one_hot
@@ -48,8 +49,6 @@ from dnas.types import Group, Spec
 STRENGTHS = (1e-6, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """How strongly an operation's costs on different edges are drawn together, in networks."""
 FOLDS = 5
-SHARES = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
-"""Shares of networks at which `Quality.margins` are measured."""
 TINY = 1e-12
 
 
@@ -150,14 +149,15 @@ def quality(true: np.ndarray, predicted: np.ndarray) -> Quality:
         raise UserError(f"{len(true)} networks to measure the error on: keep at least 2 out of the fit")
     error, spread = true - predicted, np.sum((true - true.mean()) ** 2)
     constant = np.ptp(true) == 0 or np.ptp(predicted) == 0
-    excess = error / np.maximum(predicted, TINY * max(float(true.max()), TINY))
+    least = TINY * max(float(true.max()), TINY)
     return Quality(
         networks=len(true),
         spearman=0.0 if constant else float(spearmanr(true, predicted).statistic),
         kendall=0.0 if constant else float(kendalltau(true, predicted).statistic),
         r2=float(1 - np.sum(error**2) / spread) if spread else 0.0,
         mape=float(np.mean(np.abs(error) / np.maximum(true, TINY))),
-        margins={str(share): float(np.quantile(excess, share, method="higher")) for share in SHARES},
+        margins=measured(true, predicted, least),
+        regions=by_cost(true, predicted, least),
     )
 
 

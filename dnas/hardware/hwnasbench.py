@@ -19,7 +19,7 @@ from dnas import plugins
 from dnas.errors import UserError, reason
 from dnas.genotype import Genotype
 from dnas.hardware.fitted import Networks, error, fit_networks, rows
-from dnas.hardware.model import FITTED, CostModel, Profile, Quality
+from dnas.hardware.model import FITTED, FOLDED, LIVE, WRITTEN, CostModel, Profile, Quality
 from dnas.hardware.spread import spread
 from dnas.hardware.unsupported import summarised
 from dnas.types import Spec
@@ -27,6 +27,11 @@ from dnas.types import Spec
 SPACE = "nasbench201"
 UNSUPPORTED = -1.0
 NETWORK = {"channels": 16, "cells": 5}
+COUNTED = {
+    WRITTEN: "",
+    LIVE: "; edges that no output depends on cost nothing",
+    FOLDED: "; of edges that no output depends on only those cost something that a converter folds into a convolution",
+}
 DATASETS = {"cifar10": (10, 32), "cifar100": (100, 32), "imagenet16": (120, 16)}
 """Classes, and height and width of the images."""
 _KEY = rf"({'|'.join(DATASETS)})__([a-z0-9]+)_(latency|energy)"
@@ -111,7 +116,7 @@ def division(own: Networks, supported: np.ndarray, count: int, seed: int) -> tup
     Those of the fit are spread evenly (`dnas.hardware.spread`), which looks at their operations and not at their costs.
     """
     usable = np.flatnonzero(supported & own.connected)
-    used = usable[spread(own.written[usable], count, np.random.default_rng(seed))]
+    used = usable[spread(own.edges[WRITTEN][usable], count, np.random.default_rng(seed))]
     return used, np.setdiff1d(np.flatnonzero(supported), used)
 
 
@@ -157,7 +162,7 @@ def _made(
     how = DEVICES[device].how
     found = fit_networks(own.of(used), costs[used])
     patterns = _patterns(own, costs)
-    live = "; edges that no output depends on cost nothing" if found.compiled else ""
+    left = COUNTED[found.edges]
     read = f"; which networks it cannot run was read off all {len(costs)} published entries" if patterns else ""
     classes, side = DATASETS[dataset]
     model = CostModel(
@@ -172,16 +177,16 @@ def _made(
         dtype=DEVICES[device].dtype,
         source=f"HW-NAS-Bench (Li et al., ICLR 2021), {metric} of NAS-Bench-201 networks on {dataset}, "
         f"{how}; additive table fitted to {len(used)} networks chosen by their operations alone (seed {seed}), its "
-        f"error is that on the other {len(others)} networks that the device can run{live}{read}",
+        f"error is that on the other {len(others)} networks that the device can run{left}{read}",
         quality=error(own.of(others), costs[others], found),
         unsupported=patterns,
-        compiled=found.compiled,
+        edges=found.edges,
     )
     return Made(model, found.checked)
 
 
 def _patterns(own: Networks, costs: np.ndarray) -> dict[str, tuple[tuple[str, ...], ...]]:
     ((name, group),) = own.spec.items()
-    chosen = own.written.reshape(-1, group.edges, len(group.ops)).argmax(axis=-1)
+    chosen = own.edges[WRITTEN].reshape(-1, group.edges, len(group.ops)).argmax(axis=-1)
     patterns = summarised(group.ops, chosen, ~np.isnan(costs))
     return {name: patterns} if patterns else {}

@@ -25,32 +25,33 @@ def live(spec: Spec, genotype: Genotype) -> Genotype:
 
 def connected(spec: Spec, genotype: Genotype) -> bool:
     """Whether in each cell the output depends on the input."""
-    return all(_inputs(cell) & _used(cell) for name, cell in genotype.cells if _may_end(spec[name]))
+    return all(inputs_of(cell) & used_states(cell) for name, cell in genotype.cells if may_end(spec[name]))
 
 
-def _may_end(group: Group) -> bool:
+def may_end(group: Group) -> bool:
     """Whether an edge that is kept may carry nothing."""
     return group.keep is None and NONE in group.ops
 
 
-def _inputs(cell: Cell) -> set[int]:
+def inputs_of(cell: Cell) -> set[int]:
+    """Return the states that a cell is given."""
     return set(range(max(cell.concat) + 1 - len(cell.nodes)))
 
 
-def _used(cell: Cell) -> set[int]:
+def used_states(cell: Cell) -> set[int]:
     """Return the states on which an output depends, however they come about."""
     used = set(cell.concat)
-    for state, node in reversed(list(enumerate(cell.nodes, start=len(_inputs(cell))))):
+    for state, node in reversed(list(enumerate(cell.nodes, start=len(inputs_of(cell))))):
         used |= {edge.source for edge in node if state in used and edge.op != NONE}
     return used
 
 
 def _cell(group: Group, cell: Cell) -> Cell:
-    if not _may_end(group):
+    if not may_end(group):
         return cell
-    used = _used(cell)
+    used = used_states(cell)
     nodes = (
         node if state in used else tuple(Edge(NONE, edge.source) for edge in node)
-        for state, node in enumerate(cell.nodes, start=len(_inputs(cell)))
+        for state, node in enumerate(cell.nodes, start=len(inputs_of(cell)))
     )
     return Cell(tuple(nodes), cell.concat)

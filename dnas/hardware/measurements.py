@@ -96,7 +96,7 @@ def fitted(request: Request) -> Made:
         source=f"{request.metric} of whole networks, {request.file.name}; additive table fitted to {len(used)} "
         f"networks, its error is that on the other {held}",
         quality=error(own.of(others), costs[others], found),
-        compiled=found.compiled,
+        edges=found.edges,
     )
     return Made(model, found.checked)
 

@@ -4,18 +4,27 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from dnas.costs import CostTable, cost
 from dnas.errors import UserError
 from dnas.genotype import Genotype
+from dnas.hardware.folded import folded
 from dnas.hardware.live import live
+from dnas.hardware.margins import Region, affordable, at, raised
 from dnas.hardware.unsupported import Patterns, matches
 from dnas.selection.one_hot import one_hot
 from dnas.types import Spec
 
 FITTED, MEASURED, ROOFLINE, EXACT = "fitted", "measured", "roofline", "exact"
 KINDS = (FITTED, MEASURED, ROOFLINE, EXACT)
+
+WRITTEN, LIVE, FOLDED = "written", "live", "folded"
+EDGES: Mapping[str, Callable[[Spec, Genotype], Genotype]] = {
+    WRITTEN: lambda spec, genotype: genotype,
+    LIVE: live,
+    FOLDED: folded,
+}
+"""What is left of an architecture where it is measured: all of it, the edges on which an output depends, or those and
+what a converter folds (`dnas.hardware.folded`)."""
 
 UNITS: Mapping[str, Mapping[str, float]] = {
     "latency": {"us": 1e-3, "ms": 1.0, "s": 1e3},
@@ -42,6 +51,7 @@ class Quality(NamedTuple):
         margins: by share of the networks (as text, `"0.95"`), the relative error that so many do not exceed upwards:
             their true cost is at most `(1 + margin)` times that predicted for all their edges (`CostModel.written`).
             May be negative.
+        regions: the same for networks that are about as dear, the cheapest first; empty if they are too few.
     """
 
     networks: int
@@ -50,6 +60,7 @@ class Quality(NamedTuple):
     r2: float
     mape: float
     margins: Mapping[str, float]
+    regions: tuple[Region, ...] = ()
 
 
 class CostModel(NamedTuple):
@@ -72,7 +83,7 @@ class CostModel(NamedTuple):
         unsupported: patterns of networks that the device cannot run although it can run each of their operations
             elsewhere (`dnas.hardware.unsupported`).
         actual: `(genotype) -> cost` of the network itself, where it can be had without the device.
-        compiled: whether an edge on which no output depends costs nothing, as where compilers leave it out.
+        edges: which edges of an architecture cost something, one of `EDGES`.
     """
 
     name: str
@@ -88,7 +99,7 @@ class CostModel(NamedTuple):
     quality: Quality | None = None
     unsupported: Patterns | None = None
     actual: Callable[[Genotype], float] | None = None
-    compiled: bool = False
+    edges: str = WRITTEN
 
     @property
     def unit(self) -> str:
@@ -129,12 +140,12 @@ class CostModel(NamedTuple):
     def predict(self, spec: Spec, genotype: Genotype) -> float:
         """Return the predicted cost of an architecture; NaN if the device cannot run it.
 
-        A measured network is a compiled one, from which edges are left out that no output depends on.
+        A network measured here is a compiled one, from which edges are left out that no output depends on.
         """
         if self._refuses(spec, genotype):
             return math.nan
-        compiled = self.compiled or self.kind == MEASURED
-        return cost(self.table, spec, live(spec, genotype) if compiled else genotype)
+        counted = EDGES[LIVE if self.kind == MEASURED else self.edges]
+        return cost(self.table, spec, counted(spec, genotype))
 
     def written(self, spec: Spec, genotype: Genotype) -> float:
         """Return the predicted cost of all edges of an architecture; NaN if the device cannot run it.
@@ -149,16 +160,26 @@ class CostModel(NamedTuple):
         ops = {name: group.ops for name, group in spec.items()}
         return bool(self.unsupported) and matches(self.unsupported or {}, ops, one_hot(spec, genotype))
 
-    def margin(self, confidence: float) -> float:
-        """Return by what share a prediction is to be raised so that this share of networks costs no more.
+    def margin(self, confidence: float, limit: float | None = None) -> float:
+        """Return by what share predictions are to be raised so that this share of networks costs no more.
 
         Margins are interpolated between those measured; 0 where none were measured, and for `confidence` 0.
+
+        Args:
+            confidence: share of networks.
+            limit: what they may cost: the margin is then that of networks which are about as dear; `None`: of all.
         """
-        known = sorted((float(share), value) for share, value in (self.quality.margins if self.quality else {}).items())
-        if not known or not confidence:
+        if self.quality is None:
             return 0.0
-        shares, values = zip(*known, strict=True)
-        return float(np.interp(confidence, shares, values))
+        if limit is None or limit <= 0 or not self.quality.regions:
+            return at(self.quality.margins, confidence)
+        return limit / affordable(self.quality.regions, limit, confidence) - 1
+
+    def raised(self, predicted: float, confidence: float) -> float:
+        """Return the least limit within which a prediction is, with the margin that belongs to it."""
+        if self.quality is None or not self.quality.regions or not math.isfinite(predicted):
+            return predicted * (1 + self.margin(confidence))
+        return raised(self.quality.regions, predicted, confidence)
 
 
 class Profile(NamedTuple):

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ import numpy as np
 
 from dnas.costs import CostTable
 from dnas.errors import CannotWrite, UserError, reason
-from dnas.hardware.model import FITTED, KINDS, TABLE_UNIT, UNITS, CostModel, Profile, Quality
+from dnas.hardware.margins import Margins, Region
+from dnas.hardware.model import EDGES, FITTED, KINDS, TABLE_UNIT, UNITS, WRITTEN, CostModel, Profile, Quality
 from dnas.hardware.unsupported import ANY, Patterns
 
 SCHEMA = "dnas.profile/1"
 METRICS = tuple(UNITS)
 FITTED_DIGITS = 6
 """Significant digits of a fitted table's numbers; further ones mean nothing."""
+NUMBERS = ("spearman", "kendall", "r2", "mape")
+"""Of an error."""
 LARGEST = 2**24
 """Bytes of a profile at most: a table of a space has some thousand numbers."""
 
@@ -103,14 +107,14 @@ def _model(name: str, where: str, value: Any) -> CostModel:
         unsupported=_patterns(f"{where}, unsupported", value["unsupported"], rows, groups)
         if value.get("unsupported")
         else None,
-        compiled=_flag(where, "compiled", value.get("compiled", False)),
+        edges=_edges(where, value.get("edges", WRITTEN)),
     )
 
 
-def _flag(where: str, name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _Wrong(f"{where}: expected {name!r} to be true or false, got {value!r}")
-    return value
+def _edges(where: str, value: Any) -> str:
+    if value not in tuple(EDGES):
+        raise _Wrong(f"{where}: expected 'edges' to be one of {', '.join(EDGES)}, got {value!r}")
+    return str(value)
 
 
 def _rows(where: str, value: Any) -> np.ndarray:
@@ -153,16 +157,29 @@ def _patterns(where: str, value: Any, rows: Mapping[str, np.ndarray], groups: Ma
 
 def _quality(where: str, value: Any) -> Quality:
     value = _mapping(where, value)
-    shares = {name: _number(where, name, _take(value, name, float, where), -math.inf) for name in Quality._fields[1:-1]}
-    margins = _mapping(f"{where}, margins", value.get("margins", {}))
+    shares = {name: _number(where, name, _take(value, name, float, where), -math.inf) for name in NUMBERS}
+    regions = tuple(
+        Region(
+            _number(where, "upto", _take(_mapping(where, one), "upto", float, where)),
+            _margins(where, one.get("margins", {})),
+        )
+        for one in _take({"regions": value.get("regions", [])}, "regions", list, where)
+    )
+    if any(a.upto > b.upto for a, b in pairwise(regions)):
+        raise _Wrong(f"{where}, regions: expected increasing costs 'upto'")
+    networks = _take(value, "networks", int, where)
+    return Quality(networks=networks, **shares, margins=_margins(where, value.get("margins", {})), regions=regions)
+
+
+def _margins(where: str, value: Any) -> dict[str, float]:
+    margins = _mapping(f"{where}, margins", value)
     try:
         wrong = [share for share in margins if not 0 < float(share) < 1]
     except ValueError:
         wrong = list(margins)
     if wrong:
         raise _Wrong(f"{where}, margins: expected shares between 0 and 1, got {wrong[0]!r}")
-    own = {share: _number(where, f"margin {share}", one, -1.0) for share, one in margins.items()}
-    return Quality(networks=_take(value, "networks", int, where), **shares, margins=own)
+    return {share: _number(where, f"margin {share}", one, -1.0) for share, one in margins.items()}
 
 
 def _to_json(model: CostModel) -> dict[str, Any]:
@@ -183,16 +200,19 @@ def _to_json(model: CostModel) -> dict[str, Any]:
         "source": model.source,
         "quality": None if quality is None else _errors(quality),
         "unsupported": {name: [list(one) for one in own] for name, own in (model.unsupported or {}).items()},
-        "compiled": model.compiled,
+        "edges": model.edges,
         "base": significant(model.table.base, digits),
         "groups": {name: {"ops": list(model.ops[name]), "costs": rows} for name, rows in costs.items()},
     }
 
 
 def _errors(quality: Quality) -> dict[str, Any]:
-    margins = {share: significant(margin) for share, margin in quality.margins.items()}
-    numbers = {name: significant(value) for name, value in zip(quality._fields[1:-1], quality[1:-1], strict=True)}
-    return {"networks": quality.networks, **numbers, "margins": margins}
+    def short(margins: Margins) -> dict[str, float]:
+        return {share: significant(margin) for share, margin in margins.items()}
+
+    numbers = {name: significant(getattr(quality, name)) for name in NUMBERS}
+    regions = [{"upto": significant(one.upto), "margins": short(one.margins)} for one in quality.regions]
+    return {"networks": quality.networks, **numbers, "margins": short(quality.margins), "regions": regions}
 
 
 def significant(value: float, digits: int = FITTED_DIGITS) -> float:

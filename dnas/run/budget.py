@@ -56,11 +56,10 @@ class Budget(NamedTuple):
             table = model.predict(space.spec, genotype)
             actual = model.actual(genotype) if model.actual else None
             predicted = table if actual is None or not np.isfinite(table) else actual
-            # A network that was counted itself needs no margin.
-            margin = model.margin(self.confidence) if actual is None else 0.0
-            # As written, since that is what the search is held to.
-            counted = predicted if actual is not None else model.written(space.spec, genotype)
-            raised = counted * (1 + margin) if limit is not None else None
+            # As written, since that is what the search is held to; a network that was counted itself needs no margin.
+            written = model.written(space.spec, genotype)
+            counted = predicted if actual is not None else model.raised(written, self.confidence)
+            raised = counted if limit is not None else None
             entry: dict[str, Any] = {
                 "title": model.title,
                 "metric": model.metric,

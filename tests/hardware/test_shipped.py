@@ -1,6 +1,6 @@
 """The shipped profiles against the published costs, on networks that were not used for the fits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,26 +9,32 @@ import numpy as np
 import pytest
 
 from dnas.hardware import read_profile, write_profile
-from dnas.hardware.fit import design, predict, quality
+from dnas.hardware.fit import predict, quality
 from dnas.hardware.fitted import rows
 from dnas.hardware.hwnasbench import DATASETS, DEVICES, division, read, spaces
-from dnas.hardware.live import connected, live
-from dnas.hardware.model import FITTED, CostModel
+from dnas.hardware.model import FITTED, FOLDED, LIVE, WRITTEN, CostModel
 from dnas.hardware.shipped import find, shipped
 from dnas.types import Spec
 
 METRICS = {name: ("latency",) for name in ("raspi4", "edgetpu", "pixel3")} | {
     name: ("energy", "latency") for name in ("edgegpu", "eyeriss", "fpga")
 }
-WANTED = {"eyeriss": 0.99, "fpga": 0.99, "raspi4": 0.96, "pixel3": 0.96, "edgegpu": 0.97, "edgetpu": 0.99}
+COUNTED = {
+    "raspi4": FOLDED,
+    "pixel3": FOLDED,
+    "edgegpu": LIVE,
+    "edgetpu": LIVE,
+    "eyeriss": WRITTEN,
+    "fpga": WRITTEN,
+}
+WANTED = {"eyeriss": 0.99, "fpga": 0.99, "raspi4": 0.979, "pixel3": 0.977, "edgegpu": 0.97, "edgetpu": 0.99}
 """Spearman correlation on CIFAR-10 that is to be reached with 200 networks."""
 
 
 class Published(NamedTuple):
     costs: dict[tuple[str, str, str], np.ndarray]
     spec: Spec
-    architectures: np.ndarray
-    compiled: np.ndarray
+    edges: Mapping[str, np.ndarray]
     connected: np.ndarray
     divided: Callable[[bytes], tuple[np.ndarray, np.ndarray]]
 
@@ -39,16 +45,13 @@ def published() -> Published:
     if not path.is_file():
         pytest.skip("the published costs of HW-NAS-Bench are not here; made-up tables test the same laws")
     spec, genotypes = spaces()
-    architectures = design(spec, genotypes)
-    compiled = design(spec, [live(spec, genotype) for genotype in genotypes])
     own = rows(spec, genotypes)
 
     @cache
     def divided(supported: bytes) -> tuple[np.ndarray, np.ndarray]:
         return division(own, np.frombuffer(supported, bool), 200, seed=0)
 
-    reached = np.array([connected(spec, genotype) for genotype in genotypes])
-    return Published(read(path), spec, architectures, compiled, reached, divided)
+    return Published(read(path), spec, own.edges, own.connected, divided)
 
 
 def dataset(model: CostModel) -> str:
@@ -83,32 +86,38 @@ def test_recorded_errors_are_those_on_networks_that_were_not_fitted(published: P
         assert not set(fitted) & set(others)
         assert len(fitted) + len(others) == np.count_nonzero(~np.isnan(costs))
         assert published.connected[fitted].all()
-        assert model.compiled == (name not in ("eyeriss", "fpga"))
-        own = published.compiled if model.compiled else published.architectures
+        own = published.edges[model.edges]
         found, said = quality(costs[others], predict(published.spec, model.table, own[others])), model.quality
         assert said is not None
         assert said.networks == found.networks == len(others)
-        np.testing.assert_allclose(said[1:-1], found[1:-1], rtol=1e-5)
+        np.testing.assert_allclose(said[1:5], found[1:5], rtol=1e-5)
         kept = others[published.connected[others]]
-        written = predict(published.spec, model.table, published.architectures[kept])
-        for share, margin in said.margins.items():
-            # Up to what is lost where numbers are written with six digits.
-            assert np.mean(costs[kept] <= written * (1 + margin) * (1 + 1e-6)) >= float(share)
-            assert np.mean(costs[kept] <= written * (1 + margin) * (1 - 1e-4)) <= float(share) + 1e-3
-        if dataset(model) == "cifar10":
+        written = predict(published.spec, model.table, published.edges[WRITTEN][kept])
+        ends = np.array([region.upto for region in said.regions])
+        places = np.minimum(np.searchsorted(ends, written), len(ends) - 1)
+        for place, margins in (*enumerate(region.margins for region in said.regions), (None, said.margins)):
+            own = np.ones(len(kept), bool) if place is None else places == place
+            assert own.sum() > 500
+            for share, margin in margins.items():
+                reached = written[own] * (1 + margin)
+                # Up to what is lost where numbers are written with six digits.
+                assert np.mean(costs[kept][own] <= reached * (1 + 1e-5)) >= float(share) - 1e-3
+                assert np.mean(costs[kept][own] <= reached * (1 - 1e-4)) <= float(share) + 3e-3
+        if (model.metric, dataset(model)) == ("latency", "cifar10"):
+            assert model.edges == COUNTED[name]
             assert found.spearman >= WANTED.get(name, 0.9)
 
 
-@pytest.mark.parametrize(("name", "most"), [("raspi4", 0.047), ("edgegpu", 0.051)])
+@pytest.mark.parametrize(("name", "most"), [("raspi4", 0.02), ("edgegpu", 0.025), ("pixel3", 0.015)])
 def test_of_all_networks_that_are_said_to_be_within_a_limit_few_are_over_it(
     published: Published, name: str, most: float
 ) -> None:
     costs = published.costs[name, "latency", "cifar10"]
     [model] = [one for one in find(name).models if one.metric == "latency" and dataset(one) == "cifar10"]
-    raised = predict(published.spec, model.table, published.architectures) * (1 + model.margin(0.95))
+    predicted = predict(published.spec, model.table, published.edges[WRITTEN])
     over = []
     for limit in np.percentile(costs, (10, 30, 50, 70, 90)):
-        said = published.connected & (raised <= limit)
+        said = published.connected & (predicted * (1 + model.margin(0.95, limit)) <= limit)
         assert said.any()
         over.append(np.mean(costs[said] > limit))
     assert max(over) <= most
@@ -119,7 +128,7 @@ def test_networks_that_the_edge_tpu_cannot_run_have_no_predicted_cost_and_all_ot
 ) -> None:
     spec, genotypes = spaces()
     models = find("edgetpu").models
-    chosen = published.architectures.reshape(-1, 6, 5).argmax(axis=-1)
+    chosen = published.edges[WRITTEN].reshape(-1, 6, 5).argmax(axis=-1)
     for model in models:
         assert model.unsupported is not None
         refused = np.zeros(len(chosen), bool)
@@ -136,7 +145,7 @@ def test_networks_that_the_edge_tpu_cannot_run_have_no_predicted_cost_and_all_ot
 
 def test_every_operation_runs_somewhere_on_every_edge_of_the_edge_tpu(published: Published) -> None:
     ran = ~np.isnan(published.costs["edgetpu", "latency", "cifar10"])
-    assert (published.architectures[ran].sum(axis=0) > 0).all()
+    assert (published.edges[WRITTEN][ran].sum(axis=0) > 0).all()
     assert not any(np.isnan(model.table.rows["cell"]).any() for model in find("edgetpu").models)
 
 
