@@ -2,9 +2,9 @@
 
 A compiler leaves out edges on which no output depends, or some of them (`dnas.hardware.live`, `dnas.hardware.folded`);
 an analytical model of a device counts them. Which of these measurements are of is found by cross-validation. Spearman
-correlations on HW-NAS-Bench by the way in which edges are counted: experiments/results/edges_hwnasbench/edges.txt. Networks
-whose output does not depend on their input have no part in a fit: on some devices they take no time at all, and no
-search keeps them.
+correlations on HW-NAS-Bench by the way in which edges are counted: experiments/results/edges_hwnasbench/edges.txt.
+Networks whose output does not depend on their input have no part in a fit: on some devices they take no time at all,
+and no search keeps them.
 """
 
 from collections.abc import Mapping, Sequence

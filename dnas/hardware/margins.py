@@ -1,7 +1,9 @@
 """By how much predictions are to be raised, so that few networks cost more: margins by how dear a network is.
 
 Relative errors differ between cheap networks and dear ones; one margin for all promises too little of the ones and
-wastes what the others could have.
+wastes what the others could have. Regions are narrow, because a search within a limit takes what lies right below it:
+with ten of them, of raspi4's networks that are said to be within 10 % below HW-NAS-Bench's 10th percentile 8.3 % are
+over it; with thirty at most 1.8 % of those right below any of five limits, on raspi4, pixel3 and edgegpu.
 """
 
 import math
@@ -12,7 +14,7 @@ import numpy as np
 
 SHARES = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 """Shares of networks at which margins are measured."""
-MOST, LEAST = 10, 100
+MOST, LEAST = 30, 100
 """Most regions, and about the fewest networks in one."""
 SAME = 1e-4
 """Relative difference up to which predictions count as the same."""

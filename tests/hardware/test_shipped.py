@@ -97,30 +97,30 @@ def test_recorded_errors_are_those_on_networks_that_were_not_fitted(published: P
         places = np.minimum(np.searchsorted(ends, written), len(ends) - 1)
         for place, margins in (*enumerate(region.margins for region in said.regions), (None, said.margins)):
             own = np.ones(len(kept), bool) if place is None else places == place
-            assert own.sum() > 500
+            assert own.sum() > 50
             for share, margin in margins.items():
                 reached = written[own] * (1 + margin)
                 # Up to what is lost where numbers are written with six digits.
                 assert np.mean(costs[kept][own] <= reached * (1 + 1e-5)) >= float(share) - 1e-3
-                assert np.mean(costs[kept][own] <= reached * (1 - 1e-4)) <= float(share) + 3e-3
+                assert np.mean(costs[kept][own] <= reached * (1 - 1e-4)) <= float(share) + 1e-2
         if (model.metric, dataset(model)) == ("latency", "cifar10"):
             assert model.edges == COUNTED[name]
             assert found.spearman >= WANTED.get(name, 0.9)
 
 
-@pytest.mark.parametrize(("name", "most"), [("raspi4", 0.02), ("edgegpu", 0.025), ("pixel3", 0.015)])
-def test_of_all_networks_that_are_said_to_be_within_a_limit_few_are_over_it(
-    published: Published, name: str, most: float
-) -> None:
+@pytest.mark.parametrize("name", ["raspi4", "edgegpu", "pixel3"])
+def test_of_all_networks_that_are_said_to_be_within_a_limit_few_are_over_it(published: Published, name: str) -> None:
+    """Also of those right below the limit, where a search ends."""
     costs = published.costs[name, "latency", "cifar10"]
     [model] = [one for one in find(name).models if one.metric == "latency" and dataset(one) == "cifar10"]
     predicted = predict(published.spec, model.table, published.edges[WRITTEN])
-    over = []
     for limit in np.percentile(costs, (10, 30, 50, 70, 90)):
-        said = published.connected & (predicted * (1 + model.margin(0.95, limit)) <= limit)
-        assert said.any()
-        over.append(np.mean(costs[said] > limit))
-    assert max(over) <= most
+        raised = predicted * (1 + model.margin(0.95, limit))
+        said = published.connected & (raised <= limit)
+        below = said & (raised > 0.9 * limit)
+        assert below.any()
+        assert np.mean(costs[said] > limit) <= 0.012
+        assert np.mean(costs[below] > limit) <= 0.02
 
 
 def test_networks_that_the_edge_tpu_cannot_run_have_no_predicted_cost_and_all_others_have_one(
