@@ -21,6 +21,7 @@ from dnas.cli.settings import list_settings
 from dnas.cli.study import study
 from dnas.cli.train import train
 from dnas.errors import UserError, reason
+from dnas.hardware.fit_command import fit_profile
 from dnas.run.interrupt import Interrupted
 from dnas.run.phase import Diverged
 
@@ -56,6 +57,7 @@ def cli() -> None:
 
 for _command in (search, study, pareto, train, report, export, profile, data, methods, list_settings):
     cli.add_command(_command)
+cli.add_command(fit_profile, "fit-profile")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

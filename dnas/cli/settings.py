@@ -4,6 +4,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+PIPED = 200
+"""Columns of a table that goes into a file or another program."""
+
 
 @click.command(name="settings")
 @click.option("--space", default="darts", show_default=True, help="Search space, or package.module:function.")
@@ -27,14 +30,16 @@ def list_settings(space: str, method: str, objective: str | None, words: tuple[s
     presets = {name: chosen for name, chosen in module.PRESETS.items() if set(chosen) - {"data", "baseline"}}
     table = Table(caption="where a preset says nothing, the default holds")
     for column in ("setting", "type", "default", *presets, "meaning"):
-        table.add_column(column, no_wrap=column == "setting", overflow="fold")
+        whole, least = column in ("setting", "type"), 24 if column == "meaning" else None
+        table.add_column(column, no_wrap=whole, overflow="fold", min_width=least)
     for name, setting in sorted(config.setting_table(module, config.method_of(method), objective).items()):
         if all(word in name for word in words):
             own = [_text(chosen[name]) if name in chosen else "" for chosen in presets.values()]
             table.add_row(name, kind_name(setting.kind), _text(setting.default), *own, setting.help)
     if not table.row_count:
         raise UserError(f"no setting matches {' '.join(words)!r}: dnas settings lists all of them")
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=PIPED)).print(table)
 
 
 def _text(value: object) -> str:

@@ -1,5 +1,6 @@
 """The user's own image files, one folder a class: `folder:DIR`."""
 
+import hashlib
 import struct
 import warnings
 import zlib
@@ -15,7 +16,9 @@ from dnas.data.files import expand
 from dnas.errors import UserError, reason
 
 EXTENSIONS = (".png", ".jpg", ".jpeg")
-LAYOUT = "DIR/train/CLASS/*.png|jpg and DIR/test/CLASS/*.png|jpg"
+LAYOUT = "DIR/CLASS/*.png|jpg, or DIR/train/CLASS/*.png|jpg and DIR/test/CLASS/*.png|jpg"
+TEST_SHARE = 0.2
+"""Of images that are not divided into training and test images."""
 
 _GREY_MODES = ("1", "L", "LA")
 # Pillow turns these into 8 bits by clipping, which would quietly make a bright image white.
@@ -29,12 +32,13 @@ class _Header(NamedTuple):
 
 
 def load(argument: str, data_dir: str | Path | None = None) -> Dataset:
-    """Load `train/CLASS/*.png|jpg|jpeg` and `test/CLASS/*` from the folder `argument`.
+    """Load `train/CLASS/*.png|jpg|jpeg` and `test/CLASS/*` from the folder `argument`, or `CLASS/*`.
 
-    Classes are the names of the folders in `train`, sorted. All images have the same size; they have one channel if
-    every image is greyscale and are converted to RGB otherwise. Transparency is dropped and the orientation mark of
-    a camera is not applied. Files and folders whose name starts with a dot are ignored. Training images are shifted
-    by up to an eighth of the shorter side (at least one pixel) and not mirrored.
+    Where there is neither `train` nor `test`, a fifth of each class is for testing, at least one image; which ones
+    depends on their names alone. Classes are the names of the folders in `train`, sorted. All images have the same
+    size; they have one channel if every image is greyscale and are converted to RGB otherwise. Transparency is dropped
+    and the orientation mark of a camera is not applied. Files and folders whose name starts with a dot are ignored.
+    Training images are shifted by up to an eighth of the shorter side (at least one pixel) and not mirrored.
 
     Args:
         argument: path of the folder.
@@ -44,11 +48,13 @@ def load(argument: str, data_dir: str | Path | None = None) -> Dataset:
         UserError: if the folder is laid out differently, or an image cannot be read.
     """
     root = expand(argument)
-    train, test = _split(root / "train"), _split(root / "test")
+    if not root.is_dir():
+        raise UserError(f"there is no folder {str(root)!r}: give one with images, laid out as {LAYOUT}")
+    divided = (root / "train").is_dir() or (root / "test").is_dir()
+    train, test = (_split(root / "train"), _split(root / "test")) if divided else _divided(_split(root))
     if len(train) < 2:
-        raise UserError(
-            f"{str(root / 'train')!r} has {len(train)} class folders, expected at least two: lay it out as {LAYOUT}"
-        )
+        place = root / "train" if divided else root
+        raise UserError(f"{str(place)!r} has {len(train)} class folders, expected at least two: lay it out as {LAYOUT}")
     extra = sorted(test.keys() - train.keys())
     if extra:
         raise UserError(
@@ -62,6 +68,22 @@ def load(argument: str, data_dir: str | Path | None = None) -> Dataset:
     x_train, y_train = _arrays(train, classes, mode)
     x_test, y_test = _arrays(test, classes, mode)
     return make(f"folder:{argument}", x_train, y_train, x_test, y_test, classes=classes)
+
+
+def _divided(files: Mapping[str, list[Path]]) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """Return the images of each class for training, and those for testing."""
+    train, test = {}, {}
+    for name, paths in files.items():
+        if len(paths) < 2:
+            raise UserError(
+                f"the class folder {str(paths[0].parent)!r} has one image, but some are for training and some for "
+                f"testing: add images, or remove the class"
+            )
+        # In an order that has nothing to do with how the files are numbered.
+        order = sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).digest())
+        count = max(1, round(TEST_SHARE * len(paths)))
+        train[name], test[name] = sorted(order[count:]), sorted(order[:count])
+    return train, test
 
 
 def _split(folder: Path) -> dict[str, list[Path]]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dnas.compiling import compiler_options
 from dnas.errors import UserError
 from dnas.export import clean
 from dnas.types import Array
@@ -112,7 +114,7 @@ def reference(call: Callable[[Array], Array], inputs: np.ndarray, at_once: int =
     """Return what a network computes, on the CPU where there is one and in full precision.
 
     Args:
-        call: the network, which is compiled.
+        call: the network, which is compiled; an output belongs to an input, whatever else is in the minibatch.
         inputs: `(N, ...)`.
         at_once: how many inputs a call takes.
     """
@@ -120,10 +122,17 @@ def reference(call: Callable[[Array], Array], inputs: np.ndarray, at_once: int =
         device = jax.devices("cpu")[0]
     except RuntimeError:
         device = jax.devices()[0]
+    first = inputs[:at_once]
     with jax.default_device(device), jax.default_matmul_precision("highest"):
-        compiled = jax.jit(call)
-        batches = (inputs[begin : begin + at_once] for begin in range(0, len(inputs), at_once))
-        return np.concatenate([np.asarray(compiled(jnp.asarray(batch))) for batch in batches])
+        # Weights as arguments: as constants of the program they would keep the compiler busy for minutes.
+        traced = jax.make_jaxpr(call)(jax.ShapeDtypeStruct(first.shape, first.dtype))
+        compiled = jax.jit(partial(jax.core.eval_jaxpr, traced.jaxpr), compiler_options=compiler_options())
+        found = []
+        for begin in range(0, len(inputs), len(first)):
+            batch = inputs[begin : begin + len(first)]
+            whole = np.concatenate([batch, first[: len(first) - len(batch)]])
+            found.append(np.asarray(compiled(traced.consts, jnp.asarray(whole))[0])[: len(batch)])
+        return np.concatenate(found)
 
 
 def importable(distributions: Sequence[str]) -> set[str]:

@@ -1,5 +1,6 @@
 """Doing what was asked of `dnas.find`: check, search, choose, train, compare."""
 
+from itertools import chain
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ from dnas.finding.request import check_settings, opened, request
 from dnas.finding.supplies import Feeding, Supplies
 from dnas.finding.training import Lessons, adam, history, trained
 from dnas.genotype import Genotype
+from dnas.hardware.live import connected
 from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
 from dnas.run.interrupt import Stop
@@ -27,6 +29,9 @@ from dnas.run.unkept import Unkept
 from dnas.selection import random_genotype, rivals
 from dnas.tasks import metric_names, task_of
 from dnas.types import Batch, PRNGKey, Search, SearchSpace, Variables
+
+DRAWS = 100
+"""Attempts at a random network whose output depends on its input."""
 
 
 class Prepared(NamedTuple):
@@ -172,7 +177,9 @@ def _rivals(space: SearchSpace, found: Genotype, count: int, seed: int) -> dict[
     def draw() -> Genotype:
         genotype = random_genotype(space, rng)
         if space.charge is None:
-            return genotype
+            # A network whose output does not depend on its input is no rival.
+            again = (random_genotype(space, rng) for _ in range(DRAWS))
+            return next((one for one in chain([genotype], again) if connected(space.spec, one)), genotype)
         weights = {name: rng.random((group.edges, len(group.ops))) for name, group in space.spec.items()}
         return space.charge.keep(space, weights, genotype)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The command line of `scripts/fit_profile`: it parses, calls and prints."""
+"""The command line of `dnas fit-profile` and `scripts/fit_profile`: it parses, calls and prints."""
 
 import os
 import sys
@@ -17,7 +17,6 @@ from dnas.hardware.profile_file import write_profile
 from dnas.run.console import Screen
 
 DASH = "\u2013"
-OWN = ("name", "space", "metric", "unit")
 
 
 class Image(click.ParamType):
@@ -27,7 +26,7 @@ class Image(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the three as a tuple."""
-        words = str(value).split(",")
+        words = str(value).replace("x", ",").split(",")
         if len(words) != 3 or not all(word.strip().isdecimal() and int(word) > 0 for word in words):
             self.fail(f"expected height, width and channels such as 32,32,3, got {value!r}", param, ctx)
         return tuple(map(int, words))
@@ -40,7 +39,7 @@ class Image(click.ParamType):
 @click.option("--name", help="Short name of the device.")
 @click.option("--device", help="What the device is, in words.  [default: its name]")
 @click.option("--space", help="Search space of the networks.")
-@click.option("--metric", help=f"What was measured: {', '.join(TABLE_UNIT)}.")
+@click.option("--metric", help=f"What was measured: {', '.join(TABLE_UNIT)}.  [default: latency]")
 @click.option("--unit", help="Unit of the costs, such as ms or mJ.  [default: that of the table]")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images at once.  [default: 1]")
 @click.option("--dtype", help="Type of the computation.  [default: float32]")
@@ -70,20 +69,21 @@ def fit_profile(
 
     \b
     Examples:
-      scripts/fit_profile times.csv --name mylaptop --space nasbench201 --metric latency --unit us
-      scripts/fit_profile joules.csv --name board --space darts --metric energy --unit J --set space.cells=20
-      scripts/fit_profile --hw-nas-bench hwnasbench_nb201.npz --out dnas/hardware/profiles --overwrite
+      dnas fit-profile times.csv --name mylaptop --space nasbench201 --unit us
+      dnas fit-profile joules.csv --name board --space darts --metric energy --unit J --set space.cells=20
+      dnas fit-profile --hw-nas-bench hwnasbench_nb201.npz --out dnas/hardware/profiles --overwrite
     """
     if (measurements is None) == (archive is None):
-        raise UserError("scripts/fit_profile needs either MEASUREMENTS, a CSV file, or --hw-nas-bench FILE")
+        raise UserError("fit-profile needs either MEASUREMENTS, a CSV file, or --hw-nas-bench FILE")
     if archive is not None:
         _refuse("--hw-nas-bench", {**own, "assignments": own["assignments"] or None})
         _published(archive, networks or 200, seed, out or Path(), overwrite)
         return
     _refuse("MEASUREMENTS", {"networks": networks})
-    lacking = [name for name in OWN[:-1] if own[name] is None]
+    own["metric"] = own["metric"] or "latency"
+    lacking = [name for name in ("name", "space") if own[name] is None]
     if lacking:
-        raise UserError(f"scripts/fit_profile MEASUREMENTS needs --{lacking[0]}: see the examples of --help")
+        raise UserError(f"fit-profile MEASUREMENTS needs --{lacking[0]}: see the examples of --help")
     assert measurements is not None
     device = own.pop("device") or own["name"]
     own["unit"] = TABLE_UNIT.get(own["metric"], "") if own["unit"] is None else own["unit"]
@@ -122,7 +122,7 @@ def _refuse(what: str, given: dict[str, Any]) -> None:
         if value is not None
     ]
     if named:
-        raise UserError(f"{named[0]} does not go with {what}: leave it out (see scripts/fit_profile --help)")
+        raise UserError(f"{named[0]} does not go with {what}: leave it out (see dnas fit-profile --help)")
 
 
 def _table(made: Iterable[Made]) -> Table:

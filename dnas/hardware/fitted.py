@@ -86,13 +86,12 @@ def _checked(spec: Spec, architectures: np.ndarray, costs: np.ndarray) -> Qualit
 
 
 def error(own: Networks, costs: np.ndarray, found: Fitted) -> Quality:
-    """Return how well a table predicts networks; margins are those of networks whose output depends on the input.
+    """Return how well a table predicts networks whose output depends on their input, as all have that a search keeps.
 
     Margins are relative to what all edges cost as they are written, which is what a limit counts: compilers do not
     always find what they could leave out.
     """
-    predicted = predict(own.spec, found.table, own.edges[found.edges])
-    whole = quality(costs, predicted)
-    counted = own.of(own.connected)
-    written = quality(costs[own.connected], predict(own.spec, found.table, counted.edges[WRITTEN]))
+    own, costs = own.of(own.connected), costs[own.connected]
+    whole = quality(costs, predict(own.spec, found.table, own.edges[found.edges]))
+    written = quality(costs, predict(own.spec, found.table, own.edges[WRITTEN]))
     return whole._replace(margins=written.margins, regions=written.regions)

@@ -177,7 +177,7 @@ def _made(
         dtype=DEVICES[device].dtype,
         source=f"HW-NAS-Bench (Li et al., ICLR 2021), {metric} of NAS-Bench-201 networks on {dataset}, "
         f"{how}; additive table fitted to {len(used)} networks chosen by their operations alone (seed {seed}), its "
-        f"error is that on the other {len(others)} networks that the device can run{left}{read}",
+        f"error is that on all others that the device can run and whose output depends on their input{left}{read}",
         quality=error(own.of(others), costs[others], found),
         unsupported=patterns,
         edges=found.edges,

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from dnas.types import Array, Mixture, Params, SearchSpace, Variables
 
@@ -36,6 +37,8 @@ def synflow(space: SearchSpace, variables: Variables, mixture: Mixture, x: Any) 
     # One example does, where the first axis is known to count them.
     one = x[:1] if isinstance(x, jax.Array) else x
     ones = jax.tree.map(lambda leaf: jnp.full_like(leaf, scale if jnp.issubdtype(leaf.dtype, jnp.inexact) else 0), one)
+    # Compilers would compute with constants themselves, for seconds.
+    ones = lax.optimization_barrier(ones)
     sizes = jax.tree.map(jnp.abs, variables.params)
 
     def flow(params: Params) -> tuple[Array, Array]:

@@ -125,7 +125,8 @@ def _read(path: Path) -> str:
         raise UserError(f"{str(path)!r} is not UTF-8 text; was it changed?") from None
     except OSError as error:
         raise UserError(
-            f"cannot read {str(path)!r} ({error.strerror}); expected the directory of a finished run, such as runs/NAME"
+            f"cannot read {str(path)!r} ({error.strerror}); expected the directory of a finished run, such as "
+            f"runs/NAME: continue an unfinished one with dnas search --resume {path.parent!s}"
         ) from None
 
 

@@ -15,6 +15,7 @@ from dnas.hardware.exact import METRICS as COUNTED
 from dnas.hardware.exact import exact
 from dnas.hardware.expected import kept, mixed
 from dnas.hardware.limits import Limit, amount, read_limits
+from dnas.hardware.live import connected
 from dnas.hardware.machines import MACHINES
 from dnas.hardware.model import ROOFLINE, CostModel
 from dnas.hardware.roofline import roofline
@@ -159,15 +160,20 @@ def limited(config: Config, space: SearchSpace, own: Budget) -> SearchSpace:
 
 
 def random_within(space: SearchSpace, rng: np.random.Generator, own: Budget) -> Genotype:
-    """Draw a random architecture that is within the limits.
+    """Draw a random architecture that is within the limits, and whose output depends on its input where that can be.
 
     Raises:
         UserError: if none is found in `TRIES` draws.
     """
+    dead = None
     for _ in range(TRIES):
         genotype = random_genotype(space, rng)
         if own.within(space, genotype):
-            return genotype
+            if connected(space.spec, genotype):
+                return genotype
+            dead = genotype
+    if dead is not None:
+        return dead
     raise UserError(
         f"none of {TRIES:,} random architectures is within the limits: raise one, or compare with none (--baseline 0)"
     )

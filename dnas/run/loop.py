@@ -93,7 +93,7 @@ def run_phases(lanes: Sequence[Lane], screen: Screen, stop: Stop) -> list[Finish
                 if track.diverged is None and (epoch_done or save):
                     track.state = _take(state, index, len(tracks))
                     if epoch_done:
-                        track.close_epoch(step, rate / len(tracks), boards[index], screen)
+                        track.close_epoch(step, rate / len(tracks), boards[index], screen, stop)
                         over = over or phase.over(track.state)
                     if save or over:
                         saved = (track.state, phase.devices.everywhere(track.progress))
@@ -164,10 +164,16 @@ class _Track:
         except Diverged as error:
             self.diverged = error
 
-    def close_epoch(self, step: int, rate: float, board: Board | None, screen: Screen) -> None:
+    def close_epoch(self, step: int, rate: float, board: Board | None, screen: Screen, stop: Stop) -> None:
         if self.phase.turn is not None:
-            started = time.perf_counter()
-            self.state = self.phase.devices.everywhere(self.phase.turn(self.state, screen.counting(self.phase.title)))
+            started, counted = time.perf_counter(), screen.counting(self.phase.title)
+
+            def told(what: str, done: int, total: int) -> None:
+                counted(what, done, total)
+                # What is half done here is done again: an epoch is saved when it is over.
+                stop.check()
+
+            self.state = self.phase.devices.everywhere(self.phase.turn(self.state, told))
             spent = jnp.float32(time.perf_counter() - started)
             self.progress = self.progress._replace(seconds=self.progress.seconds + spent)
         epoch = step // self.phase.chunk.per_epoch

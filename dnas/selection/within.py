@@ -224,7 +224,8 @@ def _solved(
         integrality=np.ones(len(worth)),
         bounds=Bounds(0, 1),
         constraints=constraints,
-        options={"mip_rel_gap": 0.0},
+        # Without presolve: taking solutions back through it, HiGHS now and then prints lines of its own.
+        options={"mip_rel_gap": 0.0, "presolve": False},
     )
     if result.status == 2:
         return None

@@ -8,7 +8,9 @@ import pytest
 import dnas
 from dnas.errors import UserError
 from dnas.proxies import jacob_cov, synflow
+from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
+from dnas.run.interrupt import Interrupted, Stop
 from dnas.selection import one_hot, random_genotype
 from dnas.selection.evolution import by_rank
 from dnas.types import Genotype, Network, Search, SearchSpace, Variables, Workload
@@ -62,6 +64,28 @@ def test_the_best_ranked_is_kept_nothing_is_trained_and_an_interruption_changes_
     broken, again = again_and_again(make, 1)
     assert bits(again.state) == bits(state)
     assert lines(broken) == lines(run)
+
+
+def test_a_signal_stops_it_between_two_generations(
+    make: Any, begin: Any, to_the_end: Any, bits: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    run, stop, heard = RunDirectory.create(tmp_path / "stopped", False), Stop(), list[int]()
+
+    def counting(screen: Screen, title: str) -> Any:
+        def told(what: str, done: int, total: int) -> None:
+            heard.append(done)
+            stop.signum = 2
+
+        return told
+
+    monkeypatch.setattr(Screen, "counting", counting)
+    with pytest.raises(Interrupted):
+        to_the_end(begin(make), run, stop)
+    assert heard == [1]
+    _, after = to_the_end(begin(make), run, Stop())
+    whole = RunDirectory.create(tmp_path / "whole", False)
+    _, unbroken = to_the_end(begin(make), whole, Stop())
+    assert bits(after.state) == bits(unbroken.state)
 
 
 def test_bad_settings(pixels: SearchSpace) -> None:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from dnas.data import fingerprint, load
+from dnas.errors import UserError
 
 CLASSES = ("ant", "bee")
 
@@ -88,6 +89,24 @@ def test_a_class_may_have_no_test_folder(root):
     np.testing.assert_array_equal(load(f"folder:{root}").y_test, [0])
 
 
+def test_images_that_are_not_divided_are_divided_by_their_names_alone(tmp_path):
+    for name, count in (("ant", 11), ("bee", 2)):
+        for number in range(count):
+            (tmp_path / name).mkdir(exist_ok=True)
+            _save(tmp_path / name / f"{number:03d}.png", _pixels(10 * number + len(name)))
+    dataset = load(f"folder:{tmp_path}")
+    assert dataset.classes == ("ant", "bee")
+    assert [list(np.bincount(y)) for y in (dataset.y_train, dataset.y_test)] == [[9, 1], [2, 1]]
+    # A further image moves none of the others to the other part but by the greater number of test images.
+    _save(tmp_path / "ant" / "more.png", _pixels(999))
+    again = load(f"folder:{tmp_path}")
+    held = {x.tobytes() for x in dataset.x_test}
+    assert len(held & {x.tobytes() for x in again.x_test}) >= len(held) - 1
+    (tmp_path / "bee" / "000.png").unlink()
+    with pytest.raises(UserError, match="one image"):
+        load(f"folder:{tmp_path}")
+
+
 def test_hidden_files_and_folders_are_ignored(root):
     (root / "train" / ".cache").mkdir()
     (root / "train" / ".DS_Store").write_bytes(b"x")
@@ -123,6 +142,7 @@ def _deep(path: Path) -> None:
 
 BAD = {
     "no train": (lambda r: _remove_tree(r / "train"), ["no folder", "/train'", "DIR/train/CLASS"]),
+    "nothing there": (_remove_tree, ["there is no folder", "DIR/CLASS"]),
     "no test": (lambda r: _remove_tree(r / "test"), ["no folder", "/test'", "DIR/test/CLASS"]),
     "no class": (lambda r: [_remove_tree(r / "train" / c) for c in CLASSES], ["/train' has no class folder"]),
     "one class": (lambda r: _remove_tree(r / "train" / "bee"), ["1 class folders", "at least two"]),
@@ -156,7 +176,7 @@ def test_a_bad_folder_is_one_sentence(sentence, root, case):
 
 
 def test_a_missing_folder_is_one_sentence(sentence, tmp_path):
-    with sentence(tmp_path / "none" / "train", "no folder"):
+    with sentence(tmp_path / "none", "no folder"):
         load(f"folder:{tmp_path / 'none'}")
 
 

@@ -171,4 +171,4 @@ def test_an_archive_becomes_a_profile_for_each_device(folder: Path, capsys: pyte
 
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
-    assert "scripts/fit_profile times.csv --name mylaptop" in capsys.readouterr().out
+    assert "dnas fit-profile times.csv --name mylaptop" in capsys.readouterr().out

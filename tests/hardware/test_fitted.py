@@ -46,4 +46,4 @@ def test_margins_are_of_all_edges_and_of_networks_that_compute_something() -> No
     excess = (costs / written - 1)[own.connected]
     assert said.margins["0.99"] == pytest.approx(np.quantile(excess, 0.99, method="higher"), abs=1e-9)
     assert said.margins["0.99"] < 0.01
-    assert said.networks == 200
+    assert said.networks == np.count_nonzero(own.connected) < 200

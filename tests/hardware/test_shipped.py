@@ -27,7 +27,7 @@ COUNTED = {
     "eyeriss": WRITTEN,
     "fpga": WRITTEN,
 }
-WANTED = {"eyeriss": 0.99, "fpga": 0.99, "raspi4": 0.979, "pixel3": 0.977, "edgegpu": 0.97, "edgetpu": 0.99}
+WANTED = {"eyeriss": 0.99, "fpga": 0.99, "raspi4": 0.98, "pixel3": 0.98, "edgegpu": 0.97, "edgetpu": 0.99}
 """Spearman correlation on CIFAR-10 that is to be reached with 200 networks."""
 
 
@@ -87,11 +87,12 @@ def test_recorded_errors_are_those_on_networks_that_were_not_fitted(published: P
         assert len(fitted) + len(others) == np.count_nonzero(~np.isnan(costs))
         assert published.connected[fitted].all()
         own = published.edges[model.edges]
+        others = others[published.connected[others]]
         found, said = quality(costs[others], predict(published.spec, model.table, own[others])), model.quality
         assert said is not None
         assert said.networks == found.networks == len(others)
         np.testing.assert_allclose(said[1:5], found[1:5], rtol=1e-5)
-        kept = others[published.connected[others]]
+        kept = others
         written = predict(published.spec, model.table, published.edges[WRITTEN][kept])
         ends = np.array([region.upto for region in said.regions])
         places = np.minimum(np.searchsorted(ends, written), len(ends) - 1)

@@ -24,6 +24,8 @@ from dnas.types import SearchSpace
 
 GIVEN = ("genotype", "classes")
 SHOWN = 5
+ROUGH = 0.5
+"""Rank correlation below which predictions are no guide."""
 """Operations at either end of the table on the screen."""
 
 
@@ -103,6 +105,11 @@ def run(wanted: Wanted, out: Path, screen: Screen) -> None:
         f"{error.networks} other networks, {min(measured.true):.3g} to {max(measured.true):.3g} ms: Spearman "
         f"{error.spearman:.3f}, Kendall {error.kendall:.3f}, R2 {error.r2:.3f}, mean error {100 * error.mape:.1f} %"
     )
+    if error.spearman < ROUGH:
+        screen.warn(
+            f"predictions hardly put networks in order (Spearman {error.spearman:.2f}): measure on an idle machine, with "
+            f"more networks (--networks), before you set a limit by them"
+        )
     screen.say(f"profile: {out}, picture: {out.with_suffix('.png')}")
 
 
