@@ -107,8 +107,8 @@ def run(wanted: Wanted, out: Path, screen: Screen) -> None:
     )
     if error.spearman < ROUGH:
         screen.warn(
-            f"predictions hardly put networks in order (Spearman {error.spearman:.2f}): measure on an idle machine, with "
-            f"more networks (--networks), before you set a limit by them"
+            f"predictions hardly put networks in order (Spearman {error.spearman:.2f}): measure again on an idle "
+            f"machine, with more networks (--networks), before you set a limit by them"
         )
     screen.say(f"profile: {out}, picture: {out.with_suffix('.png')}")
 
