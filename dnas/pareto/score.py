@@ -4,15 +4,14 @@ from collections.abc import Iterable
 
 import jax
 
-from dnas.errors import UserError
 from dnas.genotype import Genotype
 from dnas.run.directory import RunDirectory
 from dnas.run.examination import examination
 from dnas.run.interrupt import Stop
 from dnas.run.judging import feed, judged
 from dnas.run.pipeline import Ended, Plan
-from dnas.selection.one_hot import one_hot, single_paths
-from dnas.types import SearchSpace
+from dnas.selection.one_hot import single_paths
+from dnas.study.ranking import representable
 
 SCORES = "supernet.json"
 """In a run's directory: what its supernet said of architectures."""
@@ -24,15 +23,6 @@ IMAGES = 1000
 def line(genotype: Genotype) -> str:
     """Return an architecture on one line."""
     return " / ".join(str(genotype).splitlines())
-
-
-def holds(space: SearchSpace, genotype: Genotype) -> bool:
-    """Return whether the supernet of a space, which a search may have narrowed, has an architecture."""
-    try:
-        one_hot(space.spec, genotype)
-    except UserError:
-        return False
-    return True
 
 
 def supernet_accuracies(
@@ -59,7 +49,7 @@ def supernet_accuracies(
     """
     known: dict[str, float] = run.read(SCORES) if run.has(SCORES) else {}
     space = ended.stage.search.space
-    wanted = [genotype for genotype in dict.fromkeys(genotypes) if holds(space, genotype)]
+    wanted = [genotype for genotype in dict.fromkeys(genotypes) if representable(space, genotype)]
     own_opinion = judged(plan, ended, wanted)
     if own_opinion is not None:
         return dict(zip(wanted, own_opinion.tolist(), strict=True))

@@ -20,6 +20,7 @@ from dnas.chunks import DeviceData
 from dnas.compiling import compiler_options
 from dnas.data.augment import normalise
 from dnas.data.dataset import Dataset
+from dnas.errors import UserError
 from dnas.genotype import Genotype
 from dnas.macs import count_macs
 from dnas.run.judging import judged
@@ -106,8 +107,12 @@ def inherited_accuracy(
 
 
 def representable(space: SearchSpace, genotype: Genotype) -> bool:
-    """Return whether a supernet, which may have fewer operations than the table, holds an architecture."""
-    return all(edge.op in space.spec[name].ops for name, cell in genotype.cells for node in cell.nodes for edge in node)
+    """Return whether a supernet holds an architecture: on any edge it may have fewer operations than the table."""
+    try:
+        one_hot(space.spec, genotype)
+    except UserError:
+        return False
+    return True
 
 
 def top_rows(truth: np.ndarray) -> np.ndarray:

@@ -8,7 +8,9 @@ import pytest
 from dnas.chunks import DeviceData
 from dnas.data.augment import normalise
 from dnas.data.dataset import make
-from dnas.study.ranking import correlations, inherited_accuracy, top_rows
+from dnas.selection import one_hot
+from dnas.shrinking import shrunk, strongest
+from dnas.study.ranking import correlations, inherited_accuracy, representable, top_rows
 from search_spaces import nasbench201
 
 ARCHITECTURES = (
@@ -64,3 +66,17 @@ def test_the_top_decile() -> None:
     top = top_rows(truth)
     assert len(top) == 10
     assert sorted(truth[top]) == pytest.approx(np.arange(85, 95) / 100)
+
+
+def test_a_narrowed_supernet_holds_what_each_edge_still_offers() -> None:
+    """As methods narrow it: each edge keeps operations of its own, so that names alone do not tell."""
+    space = nasbench201.space(classes=2, channels=2, cells=1)
+    rows = np.random.default_rng(0).random((6, 5)).astype(np.float32)
+    masks = strongest(space.spec, {"cell": rows}, 2)  # type: ignore[dict-item]
+    narrow = shrunk(space, masks)
+    held = [one for one in nasbench201.enumerate_all() if representable(narrow, one)]
+    assert len(held) == 2**6
+    for one in held:
+        chosen = np.asarray(one_hot(space.spec, one)["cell"]) > 0
+        assert not (chosen & ~masks["cell"]).any()
+    assert all(representable(space, one) for one in held)
