@@ -6,6 +6,10 @@ For each device of HW-NAS-Bench an additive table is fitted to 200 networks with
 those on which an output depends, and with those and what a converter folds (`dnas.hardware.folded`). Errors are those
 on all other connected networks that the device can run. `dnas.hardware.fitted` decides by cross-validation on the 200.
 
+Below that, how much networks differ that are the same once those edges are gone, of which there are at least five:
+what no table can know. It is the share by which the dearest twentieth exceeds the median of its like, for the cheaper
+and the dearer half of such networks.
+
 Results: experiments/results/edges_hwnasbench/edges.txt.
 """
 
@@ -17,6 +21,9 @@ import numpy as np
 from dnas.hardware.fit import fit, predict, quality
 from dnas.hardware.fitted import fit_networks, rows
 from dnas.hardware.hwnasbench import DEVICES, division, read, spaces
+from dnas.hardware.model import WRITTEN
+
+ALIKE = 5
 
 
 @click.command()
@@ -31,6 +38,7 @@ def edges(measured: Path, dataset: str, seed: int) -> None:
       python experiments/edges_hwnasbench.py --measured hwnasbench_nb201.npz
     """
     costs, own = read(measured), rows(*spaces())
+    alike = []
     click.echo(f"{'device':8} {'edges':8} {'Spearman':>9} {'Kendall':>8} {'MAPE':>7} {'95 %':>7} {'99 %':>7}  chosen")
     for device in DEVICES:
         true = costs[device, "latency", dataset]
@@ -44,6 +52,22 @@ def edges(measured: Path, dataset: str, seed: int) -> None:
                 f"{device:8} {name:8} {said.spearman:9.4f} {said.kendall:8.4f} {said.mape:7.1%} "
                 f"{said.margins['0.95']:7.1%} {said.margins['0.99']:7.1%}  {'*' if name == chosen else ''}"
             )
+            if name == chosen != WRITTEN:
+                alike.append((device, *_alike(form[own.connected], true[own.connected])))
+    click.echo(f"\n{'device':8} {'alike':>6} {'cheaper half':>13} {'dearer half':>12}")
+    for device, count, cheaper, dearer in alike:
+        click.echo(f"{device:8} {count:6} {cheaper:13.1%} {dearer:12.1%}")
+
+
+def _alike(form: np.ndarray, true: np.ndarray) -> tuple[int, float, float]:
+    """Return how many networks have at least five like them, and how far the dearest twentieth exceeds the median."""
+    known = ~np.isnan(true)
+    _, places, counts = np.unique(form[known], axis=0, return_inverse=True, return_counts=True)
+    medians = np.array([np.median(true[known][places == place]) for place in range(len(counts))])[places]
+    some = counts[places] >= ALIKE
+    excess, medians = (true[known] / medians - 1)[some], medians[some]
+    cheap = medians <= np.median(medians)
+    return int(some.sum()), *(float(np.quantile(excess[part], 0.95)) for part in (cheap, ~cheap))
 
 
 if __name__ == "__main__":
