@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dnas.hardware.live import inputs_of, used_states
 from dnas.report.colours import family
 from dnas.report.decisions import chosen
 from dnas.report.run import Decision, Run
@@ -27,6 +28,7 @@ def check(run: Run) -> list[Check]:
     """Return what was looked at, warnings first."""
     single = chosen(run.genotype)
     checks = [_skips(run, name) for name, _ in run.genotype.cells if name not in single]
+    checks += [_dead(name) for name, cell in run.genotype.cells if not inputs_of(cell) & used_states(cell)]
     if run.search:
         groups = run.search.groups
         cells = {name: group for name, group in groups.items() if name not in single}
@@ -57,6 +59,14 @@ def _skips(run: Run, name: str) -> Check:
             f"because they train fastest, not because they serve best.",
         )
     return Check(True, f"{share} connections; more than half would be a sign of collapse.")
+
+
+def _dead(name: str) -> Check:
+    return Check(
+        False,
+        f"Nothing that enters the {cell_title(name)} reaches its output, since there is none on every path: the network "
+        f"guesses, whatever it was trained on.",
+    )
 
 
 def _decided(name: str, entropy: float, ops: int) -> Check | None:

@@ -1,6 +1,7 @@
 """The report's arithmetic and words: intervals, verdicts, checks and humanised numbers."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from scipy import stats
@@ -82,6 +83,18 @@ def test_collapse_indecision_and_restlessness_are_warned_of(make_run, v2):
     assert len(undecided) == 2
     assert all("entropy" in text for text in undecided)
     assert "very last" in warnings("restless", epochs=4)[0]
+
+
+@pytest.mark.parametrize(("last", "dead"), [("none", True), ("skip_connect", False)])
+def test_a_network_that_nothing_goes_through_is_warned_of(make_run, nb201, last, dead):
+    """Of three nodes the output sees the last alone, and what leads there is none but for one edge."""
+    [(name, cell)] = nb201.cells
+    edge = type(cell.nodes[0][0])
+    nodes = (cell.nodes[0], cell.nodes[1], (edge(last, 0), edge("none", 1), edge("none", 2)))
+    genotype = type(nb201)(nb201.space, ((name, type(cell)(nodes, cell.concat)),))
+    run = replace(read_run(make_run("some")), genotype=genotype, search=None)
+    found = [one.text for one in check(run) if not one.fine]
+    assert any("guesses" in text for text in found) == dead
 
 
 def test_last_change_is_where_the_final_run_of_equals_begins():
