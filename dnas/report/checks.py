@@ -64,8 +64,8 @@ def _skips(run: Run, name: str) -> Check:
 def _dead(name: str) -> Check:
     return Check(
         False,
-        f"Nothing that enters the {cell_title(name)} reaches its output, since there is none on every path: the network "
-        f"guesses, whatever it was trained on.",
+        f"Nothing that enters the {cell_title(name)} reaches its output, since there is none on every path: the "
+        f"network guesses, whatever it was trained on.",
     )
 
 

@@ -34,7 +34,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "relaxations": ("Relaxations", ("relaxations",)),
     "hypergradients": ("Hypergradients", ("hypergradients",)),
-    "selection": ("Selection", ("selection",)),
+    "selection": ("Selection", ("selection", "evolving", "proxies")),
     "regularisers": (
         "Regularisers and stopping",
         ("regularisers", "stopping", "fewshot", "stages", "shrinking", "splitting"),
