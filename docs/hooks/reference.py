@@ -104,6 +104,9 @@ def identifier(name: str) -> str:
 
 def _entry(name: str) -> str:
     options = {"heading": f"dnas.{name}", "toc_label": name, "heading_level": 3}
+    if _kind(getattr(dnas, name)) == "Modules":
+        # What a module holds stands on a page of its own; one name has one place.
+        options["members"] = "false"
     lines = [f"      {option}: {value}" for option, value in options.items()]
     return "\n".join([f"::: {identifier(name)}", "    options:", *lines])
 
