@@ -53,7 +53,8 @@ def looked_at(
 
     def point(kind: str, one: Genotype, target: float | None = None) -> Point:
         true = judge.table.accuracy(one, judge.dataset) if judge.table else None
-        return Point(kind, one, price(one), seed.number, target=target, supernet=scores.get(one), true=true)
+        said = scores.get(one) if ended.stage.search.judge is None else None
+        return Point(kind, one, price(one), seed.number, target=target, supernet=said, true=true)
 
     # Without a table, what the supernet does not have is judged by no one.
     points = [point(WEIGHTS, one, limit) for limit, one in kept if judge.table is not None or one in scores]
@@ -140,7 +141,7 @@ def measures(points: Sequence[Point], truth: Sequence[Point], seeds: Sequence[in
         single.append(len(own))
         if len(seeds) > 1:
             rows.append(row(f"found, seed {seed}", own))
-        for kind, name in ((WEIGHTS, "by weights"), (SUPERNET, "by supernet accuracy")):
+        for kind, name in ((WEIGHTS, "by weights"), (SUPERNET, "as the search judges")):
             part = chosen(lambda one, seed=seed, kind=kind: one.seed == seed and one.kind == kind)  # type: ignore[misc]
             if part and len(part) < len(own):
                 rows.append(row(f"{name}, seed {seed}", part))

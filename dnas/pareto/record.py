@@ -10,11 +10,12 @@ from dnas.genotype import Genotype
 from dnas.pareto.front import Box, Measured
 
 WEIGHTS, SUPERNET, RANDOM, TRUE = "weights", "supernet", "random", "true"
-"""Where a point is from: the heaviest within a limit, the best by the supernet's accuracy, chance, the table."""
+"""Where a point is from: the heaviest within a limit, the best as the search judges (by its supernet's accuracy, unless
+it has another way), chance, the table."""
 FOUND = (WEIGHTS, SUPERNET)
 WORDS: Mapping[str, str] = {
     WEIGHTS: "heaviest within a limit",
-    SUPERNET: "front by the supernet's accuracy",
+    SUPERNET: "front as the search judges",
     RANDOM: "random",
     TRUE: "true front",
 }

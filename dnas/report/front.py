@@ -78,7 +78,7 @@ def _tiles(front: Front) -> str:
     ]
     if first.distance is not None:
         tiles.append(parts.tile("Distance to the true front", f"{first.distance:.4f}", "IGD+, 0 is on it"))
-    tiles.append(parts.tile("Supernets trained", str(len(front.seeds)), f"asked about {front.looks:,} architectures"))
+    tiles.append(parts.tile("Searches", str(len(front.seeds)), f"asked about {front.looks:,} architectures"))
     return f'<dl class="tiles">{"".join(tiles)}</dl>'
 
 
