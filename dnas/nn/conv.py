@@ -4,9 +4,16 @@ XLA's CPU compiler brings a convolution into the form that its fast kernels take
 gradient that automatic differentiation writes needs that, so under `lax.scan` it falls back to a loop over single
 numbers, a hundred times slower. Here it is written in the form that is fast everywhere. Other platforms get what
 automatic differentiation gives them.
+
+So are the derivatives of that derivative, which hypergradients take: a convolution, its input gradient and its kernel
+gradient are linear in each argument, and the adjoint of each is one of the other two. One convolution in three is the
+exception where a scan is differentiated twice: JAX (0.10) then forgets the rule of what the scan computes forwards.
 """
 
+from collections.abc import Callable
 from functools import partial
+from inspect import signature
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -17,6 +24,7 @@ from jax.typing import DTypeLike
 from dnas.nn.init import torch_uniform
 
 Pair = tuple[int, int]
+Map = Callable[[jax.Array], jax.Array]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
@@ -43,7 +51,9 @@ def _convolve(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pair) -> 
 def _forward(
     x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pair
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _convolve(x, kernel, strides, padding), (x, kernel)
+    by_hand = partial(_differentiable, strides=strides, padding=padding)
+    automatic = partial(_convolve, strides=strides, padding=padding)
+    return lax.platform_dependent(x, kernel, cpu=by_hand, default=automatic), (x, kernel)
 
 
 def _backward(
@@ -56,15 +66,15 @@ def _backward(
 
     def by_hand(x: jax.Array, kernel: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
         return (
-            _input_gradient(x.shape, kernel, strides, padding, cotangent),
-            _kernel_gradient(x, kernel.shape, strides, padding, cotangent),
+            _differentiable_input_gradient(kernel, cotangent, x.shape, strides, padding),
+            _differentiable_kernel_gradient(x, cotangent, kernel.shape, strides, padding),
         )
 
     return lax.platform_dependent(*residuals, cotangent, cpu=by_hand, default=automatic)
 
 
 def _input_gradient(
-    shape: tuple[int, ...], kernel: jax.Array, strides: Pair, padding: Pair, cotangent: jax.Array
+    kernel: jax.Array, cotangent: jax.Array, shape: tuple[int, ...], strides: Pair, padding: Pair
 ) -> jax.Array:
     """Spread the cotangent by the strides and convolve it with the kernel turned by half a circle."""
     sides = []
@@ -77,7 +87,7 @@ def _input_gradient(
 
 
 def _kernel_gradient(
-    x: jax.Array, shape: tuple[int, ...], strides: Pair, padding: Pair, cotangent: jax.Array
+    x: jax.Array, cotangent: jax.Array, shape: tuple[int, ...], strides: Pair, padding: Pair
 ) -> jax.Array:
     """Convolve the input with the cotangent as a kernel, channels and batch in exchanged roles."""
     sides = []
@@ -95,6 +105,55 @@ def _kernel_gradient(
     return turned.transpose(1, 2, 0, 3)
 
 
+def _bilinear(function: Callable[..., jax.Array], adjoints: Callable[..., tuple[Map, Map]]) -> Callable[..., jax.Array]:
+    """Give a function of two arrays and constants tangents whose transposes are the given maps, as they are written.
+
+    Args:
+        function: linear in each of its first two arguments.
+        adjoints: of the same arguments: from a cotangent of the result to those of the two arrays.
+    """
+    nondiff = tuple(range(2, len(signature(function).parameters)))
+    own = partial(jax.custom_jvp, nondiff_argnums=nondiff)(function)
+
+    @own.defjvp
+    def tangents(*arguments: Any) -> tuple[jax.Array, jax.Array]:
+        *constants, pair, directions = arguments
+        y = own(*pair, *constants)
+        # JAX turns a transposed convolution round into the one that it came from, order of axes and all.
+        turned = [jax.linear_transpose(adjoint, y) for adjoint in adjoints(*pair, *constants)]
+        return y, sum(turn(direction)[0] for turn, direction in zip(turned, directions, strict=True))
+
+    return own
+
+
+def _of_convolution(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pair) -> tuple[Map, Map]:
+    return (
+        lambda y: _input_gradient(kernel, y, x.shape, strides, padding),
+        lambda y: _kernel_gradient(x, y, kernel.shape, strides, padding),
+    )
+
+
+def _of_input_gradient(
+    kernel: jax.Array, cotangent: jax.Array, shape: tuple[int, ...], strides: Pair, padding: Pair
+) -> tuple[Map, Map]:
+    return (
+        lambda x: _kernel_gradient(x, cotangent, kernel.shape, strides, padding),
+        lambda x: _convolve(x, kernel, strides, padding),
+    )
+
+
+def _of_kernel_gradient(
+    x: jax.Array, cotangent: jax.Array, shape: tuple[int, ...], strides: Pair, padding: Pair
+) -> tuple[Map, Map]:
+    return (
+        lambda kernel: _input_gradient(kernel, cotangent, x.shape, strides, padding),
+        lambda kernel: _convolve(x, kernel, strides, padding),
+    )
+
+
+_differentiable = _bilinear(_convolve, _of_convolution)
+_differentiable_input_gradient = _bilinear(_input_gradient, _of_input_gradient)
+_differentiable_kernel_gradient = _bilinear(_kernel_gradient, _of_kernel_gradient)
 convolve.defvjp(_forward, _backward)
 
 
