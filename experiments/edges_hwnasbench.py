@@ -10,6 +10,10 @@ Below that, how much networks differ that are the same once those edges are gone
 what no table can know. It is the share by which the dearest twentieth exceeds the median of its like, for the cheaper
 and the dearer half of such networks.
 
+And how well the shipped profiles' margins hold, at five percentiles of the published latencies: the margin there, the
+share of the affordable connected networks that are said to be, and how many of those that are said to be are over the
+limit: of all, and of those whose raised prediction is within 10 % below it, where a search ends.
+
 Results: experiments/results/edges_hwnasbench/edges.txt.
 """
 
@@ -19,11 +23,13 @@ import click
 import numpy as np
 
 from dnas.hardware.fit import fit, predict, quality
-from dnas.hardware.fitted import fit_networks, rows
-from dnas.hardware.hwnasbench import DEVICES, division, read, spaces
+from dnas.hardware.fitted import Networks, fit_networks, rows
+from dnas.hardware.hwnasbench import DATASETS, DEVICES, division, read, spaces
 from dnas.hardware.model import WRITTEN
+from dnas.hardware.shipped import find
 
 ALIKE = 5
+PERCENTILES = (10, 30, 50, 70, 90)
 
 
 @click.command()
@@ -54,9 +60,38 @@ def edges(measured: Path, dataset: str, seed: int) -> None:
             )
             if name == chosen != WRITTEN:
                 alike.append((device, *_alike(form[own.connected], true[own.connected])))
+    for device in DEVICES:
+        _limits(device, own, costs[device, "latency", dataset], dataset)
     click.echo(f"\n{'device':8} {'alike':>6} {'cheaper half':>13} {'dearer half':>12}")
     for device, count, cheaper, dearer in alike:
         click.echo(f"{device:8} {count:6} {cheaper:13.1%} {dearer:12.1%}")
+
+
+def _limits(device: str, own: Networks, true: np.ndarray, dataset: str) -> None:
+    """Say how well a shipped profile's margins hold."""
+    classes = DATASETS[dataset][0]
+    [model] = [one for one in find(device).models if (one.metric, one.network["classes"]) == ("latency", classes)]
+    said = predict(own.spec, model.table, own.edges[WRITTEN])
+    ran = own.connected & ~np.isnan(true)
+    click.echo(
+        f"\n{device:8} {'limit':>9} {'margin':>7} {'known to keep it':>17} {'over it':>8} {'right below, over':>18}"
+    )
+    for percentile in PERCENTILES:
+        limit = float(np.nanpercentile(true, percentile))
+        raised = said * (1 + model.margin(0.95, limit))
+        within = ran & (raised <= limit)
+        below = within & (raised > 0.9 * limit)
+        shares = (
+            within.sum() / (ran & (true <= limit)).sum(),
+            _share(true[within] > limit),
+            _share(true[below] > limit),
+        )
+        margin = f"{model.margin(0.95, limit):7.1%}"
+        click.echo(f"{percentile:6} % {limit:9.4g} {margin} {shares[0]:17.1%} {shares[1]:8.1%} {shares[2]:18.1%}")
+
+
+def _share(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _alike(form: np.ndarray, true: np.ndarray) -> tuple[int, float, float]:

@@ -72,6 +72,7 @@ def space(module: Any, example_input: Any, *, task: Task | None = None, name: st
                 f"gets as its argument 'shape'"
             )
 
+    @lru_cache(maxsize=1024)
     def content(genotype: Genotype) -> Hashable:
         return derived(genotype).content(example)
 

@@ -79,8 +79,8 @@ def _source(trained: Trained) -> Source:
     write_out = getattr(trained.module, "python_source", None)
     if write_out is None:
         raise UserError(
-            f"networks of {trained.config.space} are written as a Flax module by your own code already; --to flax is "
-            f"for the spaces of this library: leave it out, and export to stablehlo or onnx"
+            f"networks of {trained.config.space} are your own code's modules already, and --to flax writes out those "
+            f"of this library's spaces only: leave it out, and export to stablehlo or onnx"
         )
     found: Source = write_out(trained.genotype, classes=len(trained.dataset.classes), **trained.building)
     return found

@@ -160,7 +160,7 @@ def _held(space: SearchSpace, models: Sequence[CostModel], limits: Sequence[Limi
         # A network whose own cost is known needs no margin.
         margin = 0.0 if model.actual else model.margin(confidence, limit.value)
         table = model.table.scaled(1 + margin)
-        _check_reachable(space, model, table, limit, margin, confidence)
+        _check_reachable(space, model, limit, 0.0 if model.actual else confidence)
         tables.append(table)
     held = _Held(space.spec, tuple(fitted), tuple(tables), tuple(limit.value for limit in limits))
     even = {name: np.zeros((group.edges, len(group.ops)), np.float32) for name, group in space.spec.items()}
@@ -178,19 +178,24 @@ def _held(space: SearchSpace, models: Sequence[CostModel], limits: Sequence[Limi
     return replace(held, some=some)
 
 
-def _check_reachable(
-    space: SearchSpace, model: CostModel, table: CostTable, limit: Limit, margin: float, confidence: float
-) -> None:
-    ends = [cheapest(space, one) for one in (table, table.scaled(-1.0))]
+def _check_reachable(space: SearchSpace, model: CostModel, limit: Limit, confidence: float) -> None:
+    ends = [cheapest(space, one) for one in (model.table, model.table.scaled(-1.0))]
     if any(end is None for end in ends):
         raise UserError(
             f"{limit.title}: {model.name} can run no network of {space.name}; choose another device, or other space.ops"
         )
-    costs = [model.actual(end) if model.actual else cost(table, space.spec, end) for end in ends if end is not None]
+    plain = [
+        model.actual(end) if model.actual else cost(model.table, space.spec, end) for end in ends if end is not None
+    ]
+    # Each end with its own margin, since cheap networks are said worse than dear ones.
+    costs = [model.raised(one, confidence) for one in plain]
     if costs[0] <= limit.value * (1 + SLACK):
         return
     least, most = (amount(end, model.metric) for end in costs)
-    raised = f", of which {100 * margin:.3g} % is the margin for {100 * confidence:g} % confidence" if margin else ""
+    margin = costs[0] / plain[0] - 1 if plain[0] > 0 else 0.0
+    raised = (
+        f", of the least {100 * margin:.3g} % being the margin for {100 * confidence:g} % confidence" if margin else ""
+    )
     raise UserError(
         f"{limit.title} of at most {amount(limit.value, model.metric)}: networks of {space.name} are predicted to need "
         f"from {least} to {most}{raised}; choose a limit in this range"

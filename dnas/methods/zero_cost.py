@@ -62,10 +62,10 @@ def zero_cost(
     `alpha` then is what each operation adds to the sum of ranks, by least squares, in standard deviations.
 
     The paper's experiments take synflow, jacob_cov and snip by majority vote in comparisons of two; a sum of ranks
-    orders any number at once, and snip, which needs labels, is left out. That multiply-adds count as one more proxy is
-    from AZ-NAS (Lee and Ham, arXiv:2403.19232, which ranks by "complexity" besides three proxies of its own; known from
-    its abstract). They are those of the derived network; edges that no output depends on count as absent. The numbers
-    of the evolutionary search are those of `spos`, with half its generations.
+    orders any number at once, and snip, which needs labels, is left out. That a network's size counts as one more proxy
+    is from AZ-NAS (Lee and Ham, arXiv:2403.19232, whose abstract names complexity among four proxies; that it counts
+    FLOPs is recalled). Multiply-adds are those of the derived network; edges that no output depends on count as absent.
+    The numbers of the evolutionary search are those of `spos`, with half its generations.
 
     Steps do nothing but count: what they report is the untrained supernet's loss on the first minibatch.
 
@@ -101,6 +101,7 @@ def zero_cost(
     )
 
     def init(key: PRNGKey, x: Array) -> SearchState:
+        # There is no hypergradient; in its place the first step's report is carried on.
         return search.init(key, x)._replace(hypergradient=SearchInfo(*[jnp.zeros(())] * 4))
 
     def step(state: SearchState, batches: Batches) -> tuple[SearchState, SearchInfo]:

@@ -9,6 +9,7 @@ from dnas.selection.top_edges import top_edges
 from dnas.types import SearchSpace
 
 TRIES = 1000
+"""Draws in which rivals are looked for."""
 
 
 def random_genotype(space: SearchSpace, rng: np.random.Generator) -> Genotype:

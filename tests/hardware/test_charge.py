@@ -1,5 +1,6 @@
 """Searches that pay for what architectures cost, on a space whose every number is known."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,9 +12,11 @@ import optax
 import pytest
 
 from dnas.costs import CostTable, cost
+from dnas.errors import UserError
 from dnas.hardware.charge import charged
 from dnas.hardware.limits import Limit, read_limits
 from dnas.hardware.live import connected
+from dnas.hardware.margins import Region
 from dnas.hardware.model import FITTED, CostModel
 from dnas.hypergradients.first_order import first_order
 from dnas.objectives.additive import additive
@@ -208,6 +211,26 @@ def test_margins_make_room_for_errors_of_the_prediction(planted: Any) -> None:
     assert [cost(model.table, space.spec, one) for one in found] == [10.0, 13.0]
     ratio = space.charge.costs(weights) / plain.charge.costs(weights)  # type: ignore[union-attr, arg-type]
     np.testing.assert_allclose(ratio, 1.25, rtol=1e-6)
+
+
+def test_the_least_that_a_refusal_names_is_enough(planted: Any) -> None:
+    """Where margins depend on the cost, that of the cheapest network and not that of the refused limit is named."""
+    regions = (Region(3.0, {"0.95": 1.0}), Region(50.0, {"0.95": 0.1}))
+    model = planted.model(quality=planted.quality(0.25)._replace(regions=regions))
+
+    def held(limit: float) -> SearchSpace:
+        return charged(planted.space(), [model], [Limit(0, "pi.latency", limit)], hinge([limit]))
+
+    with pytest.raises(UserError, match="from ") as refused:
+        held(0.5)
+    least, most = (float(one) for one in re.findall(r"from ([\d.]+) ms to ([\d.]+) ms", str(refused.value))[0])
+    space, rng = planted.space(), np.random.default_rng(0)
+    costs = sorted(cost(model.table, space.spec, random_genotype(space, rng)) for _ in range(100))
+    assert least == pytest.approx(model.raised(costs[0], 0.95), rel=1e-3)
+    assert most == pytest.approx(model.raised(costs[-1], 0.95), rel=1e-3)
+    assert held(least * 1.001).charge is not None
+    with pytest.raises(UserError):
+        held(least * 0.99)
 
 
 def test_what_a_device_cannot_run_counts_as_the_dearest_and_is_never_kept(planted: Any) -> None:
