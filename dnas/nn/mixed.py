@@ -1,6 +1,7 @@
 """The mixed operation of one edge, and many edges as loops over a buffer of states."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -55,6 +56,12 @@ class Candidate:
         own = {"params": params.get(self.op, {}), "batch_stats": stats.get(self.op, {})}
         y, updated = self.module().apply(own, x, True, *self.factor(factors), mutable=["batch_stats"])
         return y, {**stats, self.op: updated["batch_stats"]} if self.op in stats else stats
+
+
+@partial(jax.jit, static_argnums=0)
+def traced_once(candidate: Candidate, params: Tree, stats: Tree, x: jax.Array, factors: Factors) -> Any:
+    """Call a candidate in training; where it is called in several places with equal shapes, it is traced once."""
+    return candidate(params, stats, x, factors)
 
 
 def mix_paths(

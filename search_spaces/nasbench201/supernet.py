@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from dnas.nn.apart import held
-from dnas.nn.families import Terms
-from dnas.nn.mixed import Candidate, mix_paths
+from dnas.nn.families import Factors, Terms
+from dnas.nn.mixed import Candidate, mix_paths, traced_once
 from dnas.nn.operations import Pool
 from dnas.nn.partial_channels import divide, join
 from dnas.types import Array, Paths
@@ -84,10 +84,19 @@ class SearchCell(nn.Module):
                 value = shared[candidate.op]
             else:
                 # ReLU twice is ReLU once.
-                module = candidate.module(f"{prefix}{candidate.op}")
-                value = module(shared["relu"], self.train, *candidate.factor(factors))
+                value = self.computed(candidate, f"{prefix}{candidate.op}", shared["relu"], factors)
             total = total + weight * value
         return total, weights.sum()
+
+    def computed(self, candidate: Candidate, name: str, x: jax.Array, factors: Factors) -> jax.Array:
+        """Return what a candidate makes of `x`, with the variables that stand under `name`."""
+        params, stats = (self.variables.get(kind, {}) for kind in ("params", "batch_stats"))
+        if self.is_initializing() or not self.train or name not in stats:
+            return candidate.module(name)(x, self.train, *candidate.factor(factors))
+        own = ({candidate.op: variables.get(name, {})} for variables in (params, stats))
+        value, stats = traced_once(candidate, *own, x, factors)
+        self.put_variable("batch_stats", name, stats[candidate.op])
+        return value
 
     def mix_paths(self, prefix: str, row: Any, state: jax.Array, shared: Shared) -> tuple[jax.Array, jax.Array]:
         """Return the weighted sum of an edge's active operations, and the sum of their weights."""
