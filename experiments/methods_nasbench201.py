@@ -6,9 +6,11 @@ runs `dnas study` on the first 4,096 training images of CIFAR-10 (half for the w
 a supernet of 4 channels and 1 cell a stage instead of 16 and 5, 3 seeds, and the same budget for every method:
 256 minibatches of 64 images for the weights (8 epochs; single-level methods, whose epochs are twice as long, have 4;
 those that decide in rounds or stages spend them on all of these). The learning rate of the architecture parameters is
-0.01 for all instead of, mostly, 3e-4, since the search is so much shorter. Left out are methods that differ from
-`darts` only in a longer search or within a budget (`r_darts`, `rc_darts`). Further options of `dnas study` work too;
-`--methods` replaces the list below.
+0.01 for all instead of, mostly, 3e-4, since the search is so much shorter. `r_darts` looks at the curvature after every
+epoch from the second on, and `rc_darts` may use half of the parameters between the smallest and the largest network of
+the supernet's size. Left out are the methods that train no architecture parameters and therefore refuse that learning
+rate: `dnas study --set search.epochs=8 --methods spos,zero_cost` with the other settings below runs them. Further
+options of `dnas study` work too; `--methods` replaces the list below.
 
 Results, in experiments/results/methods_nasbench201/, and what they say: see README, "Which method when".
 """
@@ -47,6 +49,8 @@ METHODS = (
     "drnas_progressive@search.first_partial_channels=2@search.second_partial_channels=1",
     "darts_second_order",
     "idarts",
+    "r_darts@search.every=1@search.window=2@search.lag=1@search.earliest=2",
+    "rc_darts@search.max_params=14000",
 )
 SETTINGS = ("space.channels=4", "search.epochs=8", "search.chunk_steps=0", "search.alpha_lr=0.01")
 
