@@ -49,7 +49,7 @@ METHODS = (
     "drnas_progressive@search.first_partial_channels=2@search.second_partial_channels=1",
     "darts_second_order",
     "idarts",
-    "r_darts@search.every=1@search.window=2@search.lag=1@search.earliest=2",
+    "r_darts@search.every=1@search.window=3@search.lag=1@search.earliest=2",
     "rc_darts@search.max_params=14000",
 )
 SETTINGS = ("space.channels=4", "search.epochs=8", "search.chunk_steps=0", "search.alpha_lr=0.01")
