@@ -6,8 +6,8 @@ numbers, a hundred times slower. Here it is written in the form that is fast eve
 automatic differentiation gives them.
 
 So are the derivatives of that derivative, which hypergradients take: a convolution, its input gradient and its kernel
-gradient are linear in each argument, and the adjoint of each is one of the other two. One convolution in three is the
-exception where a scan is differentiated twice: JAX (0.10) then forgets the rule of what the scan computes forwards.
+gradient are linear in each argument, and the adjoint of each is one of the other two. Where a scan is differentiated
+twice, JAX (0.10) forgets the rule of what the scan computes forwards, and the two adjoints of that are slow as before.
 """
 
 from collections.abc import Callable
