@@ -92,11 +92,13 @@ class Chunk(NamedTuple):
         run: `(state, key, data, ...) -> (state, Infos, finite)`; `key` makes all minibatches and augmentations.
         length: steps in a chunk.
         per_epoch: steps in an epoch.
+        second_order: whether a step differentiates a gradient.
     """
 
     run: Callable[..., tuple[Any, Infos, Array]]
     length: int
     per_epoch: int
+    second_order: bool = False
 
 
 def together(chunk: Chunk) -> Chunk:

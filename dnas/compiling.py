@@ -5,21 +5,28 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 
-_CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
+_HANDED_OVER = "xla_cpu_experimental_ynn_fusion_type"
+_FIRST_ORDER = {_HANDED_OVER: ""}
 """No kind of operation is handed to a library. With products handed over, reading a program from the persistent cache
 takes time that grows with their number times the number of all instructions, a third of a minute for a DARTS supernet.
 Steps are as fast."""
+_SECOND_ORDER = {_HANDED_OVER: "LIBRARY_FUSION_TYPE_REDUCE"}
+"""Sums are handed to a library. Between them second derivatives are long chains of element-wise operations with many
+uses; where nothing ends such a chain, the compiler computes it again for each use."""
 _APART = {"xla_disable_hlo_passes": "cse_barrier_expander"}
 """Optimisation barriers hold through fusion too, before which XLA's CPU compiler otherwise drops them."""
 
 
-def compiler_options() -> dict[str, str]:
+def compiler_options(*, second_order: bool = False) -> dict[str, str]:
     """Return options for `jax.jit(..., compiler_options=...)` on the default platform.
 
-    They change how long compiling and loading take, and rounding. An option that the installed compiler does not know
-    is left out.
+    They change how long compiling, loading and running take, and rounding. An option that the installed compiler does
+    not know is left out.
+
+    Args:
+        second_order: whether the program differentiates a gradient, as a search with `Search.second_order` does.
     """
-    return _known(tuple(_CPU.items()))
+    return _known(tuple((_SECOND_ORDER if second_order else _FIRST_ORDER).items()))
 
 
 def kept_apart() -> dict[str, str]:

@@ -103,7 +103,8 @@ def compose(
     def step(state: SearchState, batches: Batches) -> tuple[SearchState, SearchInfo]:
         return _step(plan, state, batches)
 
-    return parts.search(init, step)
+    search = parts.search(init, step)
+    return search._replace(second_order=hypergradient is not None and hypergradient.second_order)
 
 
 class _Plan(NamedTuple):

@@ -323,10 +323,12 @@ class Hypergradient(NamedTuple):
         init: `(params, alpha) -> state`.
         estimate: `(key, problem, lower, alpha, state, batches) -> (Estimate, state)`; every objective is evaluated
             with `key` itself, so that all see the same sampled weights.
+        second_order: whether `estimate` differentiates a gradient, for which the compiler has other options.
     """
 
     init: Callable[[Params, Alpha], Any]
     estimate: Callable[[PRNGKey, Bilevel, Lower, Alpha, Any, Batches], tuple[Estimate, Any]]
+    second_order: bool = False
 
 
 Regulariser = Callable[[Alpha, Weights], Array]
@@ -480,6 +482,7 @@ class Search(NamedTuple):
             state's own, except where a state holds several supernets.
         judge: `(state, between, genotypes) -> (N,)`: what the search says of N architectures, of which larger is better
             and only the order counts; `None`: the accuracy of its supernet.
+        second_order: whether a step differentiates a gradient: `dnas.compiling.compiler_options` wants to know.
     """
 
     space: SearchSpace
@@ -491,3 +494,4 @@ class Search(NamedTuple):
     course: Course = Course()
     variables: Callable[[SearchState, Genotype], Variables] = _variables
     judge: Callable[[SearchState, Between, Sequence[Genotype]], np.ndarray] | None = None
+    second_order: bool = False

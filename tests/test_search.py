@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from dnas.hypergradients.first_order import first_order
+from dnas.hypergradients.unrolled import unrolled
 from dnas.optimizers import clipped_sgd, l2_adam
 from dnas.relaxations.softmax import softmax
 from dnas.search import compose
@@ -107,6 +108,11 @@ def objective(params: Any, alpha: Any, batch: Batch) -> jax.Array:
     logits = mixture(params, {"toy": exponent / exponent.sum(axis=1, keepdims=True)}, batch.x)
     chosen = jnp.take_along_axis(logits, batch.y[:, None], axis=1)[:, 0]
     return jnp.mean(jnp.log(jnp.exp(logits).sum(axis=1)) - chosen)
+
+
+def test_a_search_says_whether_its_steps_differentiate_a_gradient() -> None:
+    assert composed(hypergradient=unrolled()).second_order
+    assert not composed(hypergradient=first_order()).second_order
 
 
 def test_alpha_moves_against_the_gradient_of_the_written_out_objective() -> None:

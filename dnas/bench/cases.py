@@ -47,12 +47,14 @@ class Program(NamedTuple):
         arguments: arrays on the device.
         images: how many images go through the network in a call: those of both minibatches in a search step.
         chained: whether the first result is the next call's first argument, as the state of a step is.
+        second_order: whether it differentiates a gradient.
     """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     images: int
     chained: bool = False
+    second_order: bool = False
 
 
 class Gradient(NamedTuple):
@@ -138,10 +140,14 @@ def _supernet(point: Point, space: SearchSpace, batches: Batches, rng: np.random
         given = space._replace(init=lambda key, x: variables)
         return factory(given, **own).init(jax.random.key(0), batches.train.x)
 
+    def step() -> Program:
+        search = factory(space, **own)
+        return Program(search.step, (start(variables), batches), 2 * point.batch, True, search.second_order)
+
     programs = {
         FORWARD: lambda: Program(forward, (variables, weights, batches.train.x), point.batch),
         GRADIENT: lambda: Program(gradient, (variables, weights, batches.train), point.batch),
-        STEP: lambda: Program(factory(space, **own).step, (start(variables), batches), 2 * point.batch, chained=True),
+        STEP: step,
     }
     return Case(point, programs, variables, batches, space, weights, None)
 

@@ -79,7 +79,9 @@ def prepare(program: Program, options: Mapping[str, str] | None = None) -> tuple
     after_trace = time.perf_counter()
     lowered = traced.lower()
     after_lower = time.perf_counter()
-    compiled = lowered.compile(compiler_options={**compiler_options(), **(options or {})})
+    compiled = lowered.compile(
+        compiler_options={**compiler_options(second_order=program.second_order), **(options or {})}
+    )
     end = time.perf_counter()
     seconds = (after_trace - begin, after_lower - after_trace, end - after_lower)
     return compiled, Preparation(*seconds, _temporary(compiled))

@@ -54,7 +54,7 @@ def conjugate_gradient(steps: int = 5, damping: float = 1.0, tolerance: float = 
         start = _Solver(jnp.zeros((), jnp.int32), jnp.array(True), slope, slope, dot(slope, slope), direct)
         return Estimate(lax.while_loop(unsolved, advance, start).grads, loss, evaluation), state
 
-    return Hypergradient(stateless, estimate)
+    return Hypergradient(stateless, estimate, second_order=True)
 
 
 class _Solver(NamedTuple):

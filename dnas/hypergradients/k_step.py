@@ -47,4 +47,4 @@ def k_step(steps: int = 2) -> Hypergradient:
         (loss, evaluation), grads = jax.value_and_grad(outer, has_aux=True)(alpha)
         return Estimate(grads, loss, evaluation), state
 
-    return Hypergradient(stateless, estimate)
+    return Hypergradient(stateless, estimate, second_order=True)

@@ -94,7 +94,7 @@ def multi_block(
         grads = _where(first, now.grads, followed)
         return Estimate(grads, now.loss, now.evaluation), _Memory(state.steps + 1, here, solution, tracker, grads)
 
-    return Hypergradient(init, estimate)
+    return Hypergradient(init, estimate, second_order=True)
 
 
 _DRAW = 0x626C6B

@@ -50,4 +50,4 @@ def neumann(terms: int = 3) -> Hypergradient:
         _, grads = lax.fori_loop(0, terms, add_term, (slope, direct))
         return Estimate(grads, loss, evaluation), state
 
-    return Hypergradient(stateless, estimate)
+    return Hypergradient(stateless, estimate, second_order=True)

@@ -40,4 +40,4 @@ def unrolled(xi: float = 1.0) -> Hypergradient:
         (loss, evaluation), grads = jax.value_and_grad(outer, has_aux=True)(alpha)
         return Estimate(grads, loss, evaluation), state
 
-    return Hypergradient(stateless, estimate)
+    return Hypergradient(stateless, estimate, second_order=True)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dnas.checkpoint import Checkpoints
-from dnas.chunks import together
+from dnas.chunks import Chunk, together
 from dnas.compiling import compiler_options
 from dnas.devices import Devices, processes
 from dnas.errors import UserError
@@ -64,7 +64,7 @@ def run_phases(lanes: Sequence[Lane], screen: Screen, stop: Stop) -> list[Finish
     step, over = int(tracks[0].state.step), phase.over(tracks[0].state)
     drawn = _drawn(phase, step, over)
     given = (state, *arguments, *drawn)
-    program = chunk.run if over else _compile(phase.devices, chunk.run, given, tracks, title, screen)
+    program = chunk.run if over else _compile(phase.devices, chunk, given, tracks, title, screen)
     stop.check()
     with ExitStack() as stack:
         boards = [_board(stack, track.run, phase.name, step // phase.chunk.per_epoch + 1) for track in tracks]
@@ -276,7 +276,7 @@ def _mean(tracks: Sequence[_Track]) -> dict[str, float]:
 
 def _compile(
     devices: Devices,
-    run: Callable[..., Any],
+    chunk: Chunk,
     given: tuple[Any, ...],
     tracks: Sequence[_Track],
     title: str,
@@ -284,8 +284,8 @@ def _compile(
 ) -> Callable[..., Any]:
     started = time.perf_counter()
     with screen.working(f"{title}: compiling"):
-        lowered = devices.jit(run, donate_argnums=0).lower(*given)
-        program = lowered.compile(compiler_options=compiler_options())
+        lowered = devices.jit(chunk.run, donate_argnums=0).lower(*given)
+        program = lowered.compile(compiler_options=compiler_options(second_order=chunk.second_order))
     spent = jnp.float32((time.perf_counter() - started) / len(tracks))
     for track in tracks:
         track.progress = track.progress._replace(compile_seconds=track.progress.compile_seconds + spent)

@@ -100,7 +100,7 @@ class Measuring(NamedTuple):
                 states = jax.tree.map(lambda ring, leaf: ring.at[slot].set(leaf), states, _lasting(state))
             return state._replace(memory=Measured(memory.eigenvalues.at[index].set(found), weights, states))
 
-        return jax.jit(measure, compiler_options=compiler_options())
+        return jax.jit(measure, compiler_options=compiler_options(second_order=True))
 
     def recall(self, state: SearchState, index: int) -> SearchState:
         """Return the state after measurement `index`, one of the newest R, its later eigenvalues forgotten."""

@@ -133,3 +133,34 @@ def test_no_estimate_is_farther_from_the_truth_than_the_partial_gradient(factory
         )
     distance = jnp.linalg.norm(estimate.grads["mix"][0] - v / curvature)
     assert float(distance) <= float(jnp.linalg.norm(v / curvature)) * (1 + 1e-6)
+
+
+def test_says_whether_it_differentiates_a_gradient(
+    factory: Callable[[], Hypergradient], lower: Lower, batches: Batches, alpha: Any
+) -> None:
+    """The compiler is told of it: a loss whose gradient reports when it is differentiated knows."""
+    seen = []
+
+    @jax.custom_jvp
+    def slope(x: jax.Array) -> jax.Array:
+        return jnp.cos(x)
+
+    @slope.defjvp
+    def differentiated(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+        seen.append(True)
+        return jnp.cos(primals[0]), -jnp.sin(primals[0]) * tangents[0]
+
+    @jax.custom_jvp
+    def bend(x: jax.Array) -> jax.Array:
+        return jnp.sin(x)
+
+    bend.defjvp(lambda primals, tangents: (jnp.sin(primals[0]), slope(primals[0]) * tangents[0]))
+
+    def bent(*given: Any) -> tuple[jax.Array, Evaluation]:
+        loss, evaluation = objective(*given)
+        return bend(loss), evaluation
+
+    hypergradient = factory()
+    state = hypergradient.init(lower.params, alpha)
+    hypergradient.estimate(jax.random.key(0), Bilevel(bent, bent, update), lower, alpha, state, batches)
+    assert bool(seen) == hypergradient.second_order
