@@ -267,6 +267,8 @@ def _record(search: Search, state: SearchState, watch: Watch | None) -> dict[str
 
 def _tell(line: dict[str, Any]) -> str:
     """Say which architecture an epoch selects and what is known of it."""
+    if all(len(set(row)) == 1 for rows in line["weights"].values() for row in rows):
+        return f"epoch {line['epoch']}: all operations weigh the same so far"
     known = [f"{name.replace('_', ' ')} {_shown(name, line[name])}" for name in KNOWN if name in line]
     for cost in line.get("costs", ()):
         limit = f", limit {amount(cost['limit'], cost['metric'])}" if cost["limit"] else ""

@@ -15,7 +15,7 @@ from dnas.cli import main
 from dnas.errors import UserError
 from dnas.own_space import OwnSpace, made, source
 from dnas.run import config
-from dnas.run.searching import _in_short
+from dnas.run.searching import _in_short, _tell
 
 NAME = "own_toy:toy"
 SOURCE = """
@@ -250,3 +250,9 @@ def test_choices_stand_on_one_line() -> None:
     assert _in_short("op=c3\ndepth=2") == "op=c3 depth=2"
     assert _in_short("\n".join(f"c{index}=a" for index in range(10))).endswith("c7=a and 2 more")
     assert _in_short("cell: a<-0 ; concat 1\nother: b<-0 ; concat 1") == "cell: a<-0"
+
+
+def test_where_all_operations_weigh_the_same_no_architecture_is_said_to_be_selected() -> None:
+    line = {"epoch": 2, "genotype": "op=c3", "weights": {"op": [[0.5, 0.5]], "depth": [[0.25] * 4]}, "skips": 0}
+    assert _tell(line) == "epoch 2: all operations weigh the same so far"
+    assert _tell({**line, "weights": {**line["weights"], "op": [[0.4, 0.6]]}}).startswith("epoch 2: selects op=c3 (")
