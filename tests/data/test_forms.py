@@ -1,5 +1,6 @@
 """Data of any form: divisions, readers that can be put back, and what is refused."""
 
+import time
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -170,3 +171,15 @@ def test_a_stream_stacks_fills_up_and_marks_what_was_taken() -> None:
     assert stream.take(3).y[:, 0].tolist() == [5, 6, 0]
     stream.seek(mark)
     assert stream.take(3).y[:, 0].tolist() == [3, 4, 5]
+
+
+def test_a_map_dataset_is_read_a_few_minibatches_ahead_and_an_iter_dataset_as_its_owner_says() -> None:
+    read: list[int] = []
+    counted = grain.MapDataset.range(1000).map(lambda row: (read.append(row), (X[:1], Y[:1]))[1])
+    pipelines(counted, counted, steps=1).train().read()
+    time.sleep(0.3)
+    assert 1 <= len(read) <= 32
+    read.clear()
+    plain = counted.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+    pipelines(plain, plain, steps=1).train().read()
+    assert len(read) == 1
