@@ -28,7 +28,7 @@ Map = Callable[[jax.Array], jax.Array]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+@partial(jax.jit, static_argnums=(2, 3))
 def convolve(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pair) -> jax.Array:
     """Convolve `(N, H, W, C)` with `(h, w, C, K)`.
 
@@ -41,6 +41,11 @@ def convolve(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pair) -> j
     Returns:
         `(N, (H + 2 * padding - h) // stride + 1, likewise, K)`.
     """
+    return _with_own_derivative(x, kernel, strides, padding)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _with_own_derivative(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Pair) -> jax.Array:
     return _convolve(x, kernel, strides, padding)
 
 
@@ -154,7 +159,7 @@ def _of_kernel_gradient(
 _differentiable = _bilinear(_convolve, _of_convolution)
 _differentiable_input_gradient = _bilinear(_input_gradient, _of_input_gradient)
 _differentiable_kernel_gradient = _bilinear(_kernel_gradient, _of_kernel_gradient)
-convolve.defvjp(_forward, _backward)
+_with_own_derivative.defvjp(_forward, _backward)
 
 
 class Conv(nn.Module):

@@ -19,7 +19,7 @@ from dnas.nn.init import torch_uniform
 from dnas.nn.sums import pixel_sums
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+@partial(jax.jit, static_argnums=(2, 3))
 def depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int = 1, dilation: int = 1) -> jax.Array:
     """Convolve each channel with its own odd-sized kernel, padded so that the output has ceil(size / stride) pixels.
 
@@ -32,6 +32,11 @@ def depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int = 1, dilation: i
     Returns:
         `(N, ceil(H / stride), ceil(W / stride), C)`.
     """
+    return _depthwise_conv(x, kernel, stride, dilation)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _depthwise_conv(x: jax.Array, kernel: jax.Array, stride: int, dilation: int) -> jax.Array:
     return _convolve(x, kernel, stride, dilation)
 
 
@@ -135,7 +140,7 @@ def _kernel_gradient(stride: int, dilation: int, x: jax.Array, kernel: jax.Array
     return taps.reshape(size, size, 1, channels).astype(kernel.dtype)
 
 
-depthwise_conv.defvjp(_forward, _backward)
+_depthwise_conv.defvjp(_forward, _backward)
 
 
 class DepthwiseConv(nn.Module):

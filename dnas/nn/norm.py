@@ -17,7 +17,7 @@ DECAY = 0.9
 EPSILON = 1e-5
 
 
-@jax.custom_vjp
+@jax.jit
 def batch_norm(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Normalise each channel of `(N, H, W, C)` by its statistics over the batch (Ioffe and Szegedy, arXiv:1502.03167).
 
@@ -25,6 +25,11 @@ def batch_norm(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         The normalised input, of the same type; the mean and the biased variance, `(C,)` float32, through which no
         derivative is taken.
     """
+    return _batch_norm(x)
+
+
+@jax.custom_vjp
+def _batch_norm(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     return _forward(x)[0]
 
 
@@ -50,7 +55,7 @@ def _backward(
     return ((scale * (cotangent - total - (wide - mean) * slope)).astype(x.dtype),)
 
 
-batch_norm.defvjp(_forward, _backward)
+_batch_norm.defvjp(_forward, _backward)
 
 
 def moved(running: jax.Array, batch: jax.Array) -> jax.Array:

@@ -18,9 +18,14 @@ PARTS = 8
 """Into how many parts the batch is divided, at the most."""
 
 
-@jax.custom_vjp
+@jax.jit
 def pointwise_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Multiply `(N, H, W, C)` by `(C, K)` at each pixel."""
+    return _pointwise_conv(x, kernel)
+
+
+@jax.custom_vjp
+def _pointwise_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return _multiply(x, kernel)
 
 
@@ -60,7 +65,7 @@ def _kernel_in_parts(x: jax.Array, cotangent: jax.Array) -> jax.Array:
     return jnp.einsum("apc,apk->ack", *flat, preferred_element_type=jnp.float32).sum(axis=0)
 
 
-pointwise_conv.defvjp(_forward, _backward)
+_pointwise_conv.defvjp(_forward, _backward)
 
 
 class Pointwise(nn.Module):

@@ -14,15 +14,21 @@ import numpy as np
 from jax import lax
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
+@partial(jax.jit, static_argnums=1)
 def max_pool_3x3(x: jax.Array, stride: int) -> jax.Array:
     """Return the maximum over 3x3 windows of `(N, H, W, C)`, padded by 1 with minus infinity.
 
     The output has `ceil(H / stride)` times `ceil(W / stride)` pixels.
     """
+    return _max_pool(x, stride)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _max_pool(x: jax.Array, stride: int) -> jax.Array:
     return reduce(jnp.maximum, _windows(x, stride, -jnp.inf))
 
 
+@partial(jax.jit, static_argnums=1)
 def avg_pool_3x3(x: jax.Array, stride: int) -> jax.Array:
     """Return the mean over the cells of 3x3 windows of `(N, H, W, C)` that are not padding; sizes as `max_pool_3x3`."""
     counts = []
@@ -86,5 +92,5 @@ def _sum_backward(stride: int, size: tuple[int, ...], cotangent: jax.Array) -> t
     return (reduce(jnp.add, _spread(cotangent, size, stride, 0)),)
 
 
-max_pool_3x3.defvjp(_forward, _backward)
+_max_pool.defvjp(_forward, _backward)
 _sum_pool.defvjp(_sum_forward, _sum_backward)
