@@ -15,8 +15,8 @@ from dnas.data.augment import augment, normalise
 from dnas.data.dataset import Augment, Dataset
 from dnas.data.sampling import epoch_batches, random_batch
 from dnas.devices.mesh import ONE, Devices
-from dnas.train import Training
-from dnas.types import Array, Batch, Batches, PRNGKey, Search
+from dnas.train import TrainInfo, Training
+from dnas.types import Array, Batch, Batches, PRNGKey, Search, SearchInfo
 
 Infos = dict[str, Array]
 """Per-step values of a chunk, `(chunk,)` each; steps beyond the end of the epoch hold NaN."""
@@ -92,12 +92,14 @@ class Chunk(NamedTuple):
         run: `(state, key, data, ...) -> (state, Infos, finite)`; `key` makes all minibatches and augmentations.
         length: steps in a chunk.
         per_epoch: steps in an epoch.
+        infos: names of what a step reports, float32 scalars.
         second_order: whether a step differentiates a gradient.
     """
 
     run: Callable[..., tuple[Any, Infos, Array]]
     length: int
     per_epoch: int
+    infos: tuple[str, ...]
     second_order: bool = False
 
 
@@ -128,9 +130,9 @@ def search_chunk(search: Search, train: Drawn, valid: Drawn, per_epoch: int, len
                 train.batch(key_train, data, train_rows[rows]), valid.batch(key_other, data, valid_rows[other])
             )
 
-        return _scan(search.step, batches, state, per_epoch, length)
+        return _scan(search.step, batches, state, per_epoch, length, SearchInfo._fields)
 
-    return Chunk(run, length, per_epoch)
+    return Chunk(run, length, per_epoch, SearchInfo._fields)
 
 
 def train_chunk(training: Training, train: Drawn, per_epoch: int, length: int) -> Chunk:
@@ -143,16 +145,17 @@ def train_chunk(training: Training, train: Drawn, per_epoch: int, length: int) -
         def batch(step: Array, position: Array) -> Batch:
             return train.batch(jax.random.fold_in(key_augment, step), data, order[position])
 
-        return _scan(training.step, batch, state, per_epoch, length)
+        return _scan(training.step, batch, state, per_epoch, length, TrainInfo._fields)
 
-    return Chunk(run, length, per_epoch)
+    return Chunk(run, length, per_epoch, TrainInfo._fields)
 
 
-def streamed_chunk(step: Callable[..., Any], per_epoch: int, length: int) -> Chunk:
+def streamed_chunk(step: Callable[..., Any], infos: tuple[str, ...], per_epoch: int, length: int) -> Chunk:
     """Return the program `(state, batches) -> ...` of a search or a training whose minibatches come from the host.
 
     Args:
         step: `(state, batch) -> (state, info)`.
+        infos: names of what it reports: the fields of `SearchInfo` or `TrainInfo`.
         per_epoch: steps in an epoch.
         length: steps in a chunk, which is how many minibatches are stacked along the first axis of `batches`; beyond
             the end of the epoch they may be anything.
@@ -165,9 +168,9 @@ def streamed_chunk(step: Callable[..., Any], per_epoch: int, length: int) -> Chu
             del step
             return jax.tree.map(lambda leaf: leaf[position - first], batches)
 
-        return _scan(step, batch, state, per_epoch, length)
+        return _scan(step, batch, state, per_epoch, length, infos)
 
-    return Chunk(run, length, per_epoch)
+    return Chunk(run, length, per_epoch, infos)
 
 
 def _order(key: PRNGKey, state: Any, source: Drawn, per_epoch: int) -> Array:
@@ -181,6 +184,7 @@ def _scan(
     state: Any,
     per_epoch: int,
     length: int,
+    infos: tuple[str, ...],
 ) -> tuple[Any, Infos, Array]:
     first = state.step % per_epoch
 
@@ -189,12 +193,11 @@ def _scan(
         return state, info._asdict()
 
     def take_or_rest(state: Any, position: Array) -> tuple[Any, Infos]:
-        shapes = jax.eval_shape(take, state, position)[1]
-        rest = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
+        rest = dict.fromkeys(infos, jnp.float32(jnp.nan))
         return lax.cond(position < per_epoch, take, lambda state, _: (state, rest), state, position)
 
-    state, infos = lax.scan(take if per_epoch % length == 0 else take_or_rest, state, first + jnp.arange(length))
-    return state, infos, all_finite(state)
+    state, values = lax.scan(take if per_epoch % length == 0 else take_or_rest, state, first + jnp.arange(length))
+    return state, values, all_finite(state)
 
 
 def all_finite(tree: Any) -> Array:

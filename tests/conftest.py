@@ -3,6 +3,7 @@
 Fixtures import what they need of the library themselves: JAX reads the variables below when it is imported.
 """
 
+import gc
 import json
 import os
 import re
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 if "DNAS_TEST_CACHE" not in os.environ:
     os.environ["DNAS_TEST_CACHE"] = tempfile.mkdtemp(prefix="dnas-tests-")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["DNAS_TEST_CACHE"]
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 # Compiling tiny programs is most of what the tests take, and a fraction of that without optimisation. Flags in the
 # environment take precedence: `XLA_FLAGS= scripts/test` tests what users run.
@@ -39,6 +40,14 @@ QUICK = (
     " --xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE --xla_cpu_parallel_codegen_split_count=1"
 )
 os.environ.setdefault("XLA_FLAGS", QUICK)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_stays_is_not_searched_for_garbage() -> Iterator[None]:
+    """Programs and their traces stay for the whole session; the collector would go through all of them, ever again."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

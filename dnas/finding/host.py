@@ -16,7 +16,19 @@ from dnas.run.examination import filled, judged, most_candidates, narrow
 from dnas.run.stream import Stream
 from dnas.run.supply import Supply
 from dnas.tasks import batch_weight, task_of
-from dnas.types import Array, Batch, Batches, Between, Mixture, PRNGKey, SearchSpace, SearchState, Variables
+from dnas.train import TrainInfo
+from dnas.types import (
+    Array,
+    Batch,
+    Batches,
+    Between,
+    Mixture,
+    PRNGKey,
+    SearchInfo,
+    SearchSpace,
+    SearchState,
+    Variables,
+)
 
 USUAL_CHUNK = 16
 """Steps that run on the device at once where nothing is said about it: as many minibatches lie in memory twice."""
@@ -45,7 +57,7 @@ def of_streams(data: Streams, how: Feeding) -> Supplies:
             per_epoch=data.steps,
             batch_size=count,
             example=example,
-            chunk=lambda training: streamed_chunk(training.step, data.steps, length),
+            chunk=lambda training: streamed_chunk(training.step, TrainInfo._fields, data.steps, length),
             arguments=nothing,
             stream=Stream(data.train(), length),
         )
@@ -54,7 +66,7 @@ def of_streams(data: Streams, how: Feeding) -> Supplies:
         per_epoch=data.steps,
         batch_size=count,
         example=example,
-        chunk=lambda search: streamed_chunk(search.step, data.steps, length),
+        chunk=lambda search: streamed_chunk(search.step, SearchInfo._fields, data.steps, length),
         arguments=nothing,
         between=lambda space, key: _between(space, data),
         checkpoint_epochs=how.checkpoint_epochs,

@@ -120,8 +120,7 @@ def last_state(lane: Lane, like: Any) -> Any:
     if not steps:
         raise UserError(f"{str(checkpoints.path)!r} holds no checkpoint: run the search again")
     zero = jnp.zeros(())
-    shapes = _infos(lane.phase, like)
-    saved = (like, Progress({name: zero for name in shapes}, zero, zero), *_mark(lane.phase))
+    saved = (like, Progress(dict.fromkeys(sorted(lane.phase.chunk.infos), zero), zero, zero), *_mark(lane.phase))
     return checkpoints.load(steps[-1], saved)[0]
 
 
@@ -203,10 +202,9 @@ def _begin(lane: Lane, screen: Screen, stop: Stop) -> _Track:
 def _resume(
     phase: Phase, checkpoints: Checkpoints, state: Any, run: RunDirectory, screen: Screen
 ) -> tuple[Any, Progress]:
-    shapes = _infos(phase, state)
     zero = jnp.zeros(())
     spent = (phase.before.seconds, phase.before.compile_seconds) if phase.before else (0.0, 0.0)
-    fresh = Progress({name: zero for name in shapes}, *map(jnp.float32, spent))
+    fresh = Progress(dict.fromkeys(sorted(phase.chunk.infos), zero), *map(jnp.float32, spent))
     restored = checkpoints.restore((state, phase.devices.everywhere(fresh), *_mark(phase)), screen.warn)
     if restored is None:
         checkpoints.forget_after(-1)
@@ -237,13 +235,6 @@ def _board(stack: ExitStack, run: RunDirectory, name: str, first: int) -> Board 
 def _steps(phase: Phase, step: int) -> int:
     """Return how many steps the chunk that begins at `step` takes."""
     return min(phase.chunk.length, phase.chunk.per_epoch - step % phase.chunk.per_epoch)
-
-
-def _infos(phase: Phase, state: Any) -> dict[str, Any]:
-    """Return the shapes of what the program reports."""
-    drawn = () if phase.stream is None else (phase.stream.peek(_steps(phase, int(state.step))),)
-    infos: dict[str, Any] = jax.eval_shape(phase.chunk.run, state, *phase.arguments, *drawn)[1]
-    return infos
 
 
 def _drawn(phase: Phase, step: int, over: bool) -> tuple[Any, ...]:

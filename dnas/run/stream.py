@@ -48,11 +48,6 @@ class Stream:
             batches = self._draw(steps)
             self._ahead.append((batches, self._marks()))
 
-    def peek(self, steps: int) -> Any:
-        """Return what `take` would, without taking it."""
-        self.ahead(steps)
-        return self._ahead[0][0]
-
     def mark(self) -> Any:
         """Return the position after what was taken, a pytree of arrays whose shapes never change."""
         return self._mark
