@@ -132,7 +132,7 @@ def search_chunk(search: Search, train: Drawn, valid: Drawn, per_epoch: int, len
 
         return _scan(search.step, batches, state, per_epoch, length, SearchInfo._fields)
 
-    return Chunk(run, length, per_epoch, SearchInfo._fields)
+    return Chunk(run, length, per_epoch, SearchInfo._fields, search.second_order)
 
 
 def train_chunk(training: Training, train: Drawn, per_epoch: int, length: int) -> Chunk:
@@ -150,17 +150,23 @@ def train_chunk(training: Training, train: Drawn, per_epoch: int, length: int) -
     return Chunk(run, length, per_epoch, TrainInfo._fields)
 
 
-def streamed_chunk(step: Callable[..., Any], infos: tuple[str, ...], per_epoch: int, length: int) -> Chunk:
-    """Return the program `(state, batches) -> ...` of a search or a training whose minibatches come from the host.
+def streamed_search(search: Search, per_epoch: int, length: int) -> Chunk:
+    """Return the program `(state, batches) -> ...` of a search whose minibatches come from the host.
 
-    Args:
-        step: `(state, batch) -> (state, info)`.
-        infos: names of what it reports: the fields of `SearchInfo` or `TrainInfo`.
-        per_epoch: steps in an epoch.
-        length: steps in a chunk, which is how many minibatches are stacked along the first axis of `batches`; beyond
-            the end of the epoch they may be anything.
+    `length` minibatches are stacked along the first axis of `batches`; beyond the epoch's end they may be anything.
     """
+    run = _streamed(search.step, SearchInfo._fields, per_epoch, length)
+    return Chunk(run, length, per_epoch, SearchInfo._fields, search.second_order)
 
+
+def streamed_training(training: Training, per_epoch: int, length: int) -> Chunk:
+    """Return the program `(state, batches) -> ...` of a network's training, as `streamed_search`."""
+    return Chunk(_streamed(training.step, TrainInfo._fields, per_epoch, length), length, per_epoch, TrainInfo._fields)
+
+
+def _streamed(
+    step: Callable[..., Any], infos: tuple[str, ...], per_epoch: int, length: int
+) -> Callable[[Any, Any], tuple[Any, Infos, Array]]:
     def run(state: Any, batches: Any) -> tuple[Any, Infos, Array]:
         first = state.step % per_epoch
 
@@ -170,7 +176,7 @@ def streamed_chunk(step: Callable[..., Any], infos: tuple[str, ...], per_epoch: 
 
         return _scan(step, batch, state, per_epoch, length, infos)
 
-    return Chunk(run, length, per_epoch, infos)
+    return run
 
 
 def _order(key: PRNGKey, state: Any, source: Drawn, per_epoch: int) -> Array:

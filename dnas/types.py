@@ -483,6 +483,8 @@ class Search(NamedTuple):
         judge: `(state, between, genotypes) -> (N,)`: what the search says of N architectures, of which larger is better
             and only the order counts; `None`: the accuracy of its supernet.
         second_order: whether a step differentiates a gradient: `dnas.compiling.compiler_options` wants to know.
+        candidates: `(state, count)` -> the best architectures that the search compared, the best first, on the host;
+            `None` if it compared none.
     """
 
     space: SearchSpace
@@ -495,3 +497,4 @@ class Search(NamedTuple):
     variables: Callable[[SearchState, Genotype], Variables] = _variables
     judge: Callable[[SearchState, Between, Sequence[Genotype]], np.ndarray] | None = None
     second_order: bool = False
+    candidates: Callable[[SearchState, int], list[Genotype]] | None = None

@@ -44,7 +44,7 @@ os.environ.setdefault("XLA_FLAGS", QUICK)
 
 @pytest.fixture(scope="module", autouse=True)
 def _what_stays_is_not_searched_for_garbage() -> Iterator[None]:
-    """Programs and their traces stay for the whole session; the collector would go through all of them, ever again."""
+    """Programs and their traces stay for the whole session; the collector would look at all of them again and again."""
     yield
     gc.collect()
     gc.freeze()

@@ -78,7 +78,7 @@ def test_bad_input_is_one_sentence(tmp_path: Path, abab: Path, words: tuple[str,
 
 
 def test_the_command_line_refuses_images_in_one_sentence(sentence: Any, tmp_path: Path) -> None:
-    from dnas.run import config, pipeline
+    from dnas.run import config, planning
 
     request = config.make(
         config.SEARCH,
@@ -91,4 +91,4 @@ def test_the_command_line_refuses_images_in_one_sentence(sentence: Any, tmp_path
         assignments=(),
     )
     with sentence("text", "(8, 8, 1)", "experiments/rnn_text.py"):
-        pipeline.plan(request, None)
+        planning.plan(request, None)

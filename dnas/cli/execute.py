@@ -10,7 +10,7 @@ from rich.table import Table
 from dnas.cli.options import Where, command_line
 from dnas.devices import processes
 from dnas.errors import CannotWrite, UserError
-from dnas.run import pipeline
+from dnas.run import pipeline, planning
 from dnas.run.config import Config
 from dnas.run.console import Screen, duration
 from dnas.run.directory import RESULT, RunDirectory
@@ -40,7 +40,7 @@ def execute(
                 run, planned = pipeline.reopen(path, data_dir, screen, devices=where.wanted())
             else:
                 assert config is not None
-                planned = processes.all_do(lambda: pipeline.plan(config, data_dir, devices=where.wanted()))
+                planned = processes.all_do(lambda: planning.plan(config, data_dir, devices=where.wanted()))
                 run = pipeline.start(planned, path, overwrite, command_line())
                 screen.say(f"run directory: {run.path}")
             if planned.devices.count < jax.device_count():
@@ -59,7 +59,7 @@ def execute(
 
 
 def _finish(
-    run: RunDirectory, planned: pipeline.Plan, screen: Screen, stop: Stop, options: str
+    run: RunDirectory, planned: planning.Plan, screen: Screen, stop: Stop, options: str
 ) -> tuple[dict[str, Any], str]:
     """Do what is left of a run; return its result and the path of its report."""
     from dnas.report import write_report

@@ -44,7 +44,7 @@ from dnas.errors import UserError
     help="Other random networks, from which it is learned what composing operations costs.",
 )
 @click.option(
-    "--rounds", type=click.IntRange(min=1), default=9, show_default=True, help="How often each program is timed."
+    "--rounds", type=click.IntRange(min=1), default=25, show_default=True, help="How often each program is timed."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random networks.")
 @click.option("--name", help="Name of the device, for --hardware.  [default: the kind of the device]")

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dnas.chunks import streamed_chunk
+from dnas.chunks import streamed_search, streamed_training
 from dnas.compiling import compiler_options
 from dnas.data.reader import Reader, Streams
 from dnas.errors import UserError
@@ -16,7 +16,6 @@ from dnas.run.examination import filled, judged, most_candidates, narrow
 from dnas.run.stream import Stream
 from dnas.run.supply import Supply
 from dnas.tasks import batch_weight, task_of
-from dnas.train import TrainInfo
 from dnas.types import (
     Array,
     Batch,
@@ -24,7 +23,6 @@ from dnas.types import (
     Between,
     Mixture,
     PRNGKey,
-    SearchInfo,
     SearchSpace,
     SearchState,
     Variables,
@@ -57,7 +55,7 @@ def of_streams(data: Streams, how: Feeding) -> Supplies:
             per_epoch=data.steps,
             batch_size=count,
             example=example,
-            chunk=lambda training: streamed_chunk(training.step, TrainInfo._fields, data.steps, length),
+            chunk=lambda training: streamed_training(training, data.steps, length),
             arguments=nothing,
             stream=Stream(data.train(), length),
         )
@@ -66,7 +64,7 @@ def of_streams(data: Streams, how: Feeding) -> Supplies:
         per_epoch=data.steps,
         batch_size=count,
         example=example,
-        chunk=lambda search: streamed_chunk(search.step, SearchInfo._fields, data.steps, length),
+        chunk=lambda search: streamed_search(search, data.steps, length),
         arguments=nothing,
         between=lambda space, key: _between(space, data),
         checkpoint_epochs=how.checkpoint_epochs,

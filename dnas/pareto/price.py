@@ -13,7 +13,7 @@ from dnas.pareto.request import Request
 from dnas.run import settings
 from dnas.run.budget import budget
 from dnas.run.config import method_of, setting_table
-from dnas.run.pipeline import Plan
+from dnas.run.planning import Plan
 
 
 def price(request: Request, plan: Plan, *, judged: bool) -> CostModel:

@@ -9,7 +9,8 @@ from dnas.run.directory import RunDirectory
 from dnas.run.examination import examination
 from dnas.run.interrupt import Stop
 from dnas.run.judging import feed, judged
-from dnas.run.pipeline import Ended, Plan
+from dnas.run.pipeline import Ended
+from dnas.run.planning import Plan
 from dnas.selection.one_hot import single_paths
 from dnas.study.ranking import representable
 

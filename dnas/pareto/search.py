@@ -12,13 +12,14 @@ from dnas.pareto.price import price
 from dnas.pareto.request import Request
 from dnas.report import write_report
 from dnas.report.fields import read_object
-from dnas.run import pipeline
+from dnas.run import pipeline, planning
 from dnas.run.config import SCHEMA
 from dnas.run.console import Screen
 from dnas.run.directory import CONFIG, PROGRESS, RESULT, RunDirectory
 from dnas.run.interrupt import Stop
 from dnas.run.phase import Diverged
-from dnas.run.pipeline import Misaligned, Plan
+from dnas.run.pipeline import Misaligned
+from dnas.run.planning import Plan
 from dnas.study.jobs import FAILED
 from dnas.study.judge import Judge
 from dnas.study.request import difference
@@ -79,7 +80,7 @@ def prepare(request: Request, root: Path, screen: Screen) -> Prepared:
             _, like = pipeline.reopen(path, request.searches.data_dir, screen, like=like, watch=judge.watch)
         else:
             _check_free(path)
-            like = pipeline.plan(config, request.searches.data_dir, like=like, watch=judge.watch)
+            like = planning.plan(config, request.searches.data_dir, like=like, watch=judge.watch)
         seeds.append(Seed(number, path, like))
     plan = seeds[0].plan
     if judge.table is None and plan.search is not None and plan.search.search.judge is not None:

@@ -8,6 +8,7 @@ from dnas.hardware.limits import amount
 from dnas.report import parts, sections
 from dnas.report.checks import Check, check
 from dnas.report.costs import costs
+from dnas.report.finalists import finalists
 from dnas.report.run import Run, Scored
 from dnas.report.theme import STYLE
 from dnas.report.verdict import judge, standard_error, wilson
@@ -25,6 +26,7 @@ def page(run: Run, drawings: Mapping[str, str]) -> str:
         _tiles(run),
         sections.architecture(run, drawings),
         _comparison(run),
+        finalists(run.finalists),
         costs(run.costs, run.cost_notes),
         *((sections.weights(run, run.search), sections.entropy(run, run.search)) if run.search else ()),
         sections.curves(run),

@@ -14,6 +14,7 @@ from dnas.errors import UserError
 from dnas.genotype import Genotype, load
 from dnas.report.costs import Cost, read_costs
 from dnas.report.fields import Fields, read_lines, read_object
+from dnas.report.finalists import Finalist, read_finalists
 
 SERIES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy", "test_accuracy")
 
@@ -84,6 +85,7 @@ class Run:
         known: what a table says of the architecture (`true_accuracy`, `rank`); empty without one.
         costs: what it costs on the devices that were named.
         cost_notes: how far those costs may be trusted, in sentences without a full stop.
+        finalists: what was trained for a while before one architecture was kept, that one first.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Run:
     known: Mapping[str, float]
     costs: tuple[Cost, ...] = ()
     cost_notes: tuple[str, ...] = ()
+    finalists: tuple[Finalist, ...] = ()
 
 
 def read_run(path: Path) -> Run:
@@ -141,6 +144,7 @@ def read_run(path: Path) -> Run:
         known=_known(result),
         costs=read_costs(result, _phase(rows, "search")),
         cost_notes=tuple(str(note) for note in result.items("cost_notes")),
+        finalists=read_finalists(result),
     )
 
 

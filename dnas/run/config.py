@@ -10,6 +10,7 @@ from dnas.errors import UserError, unknown
 from dnas.genotype import Genotype
 from dnas.hardware.charge import charged
 from dnas.run import settings
+from dnas.run.final_settings import FinalSettings
 from dnas.run.retrain import TrainSettings, check_numbers
 from dnas.run.searching import SearchSettings
 
@@ -129,6 +130,7 @@ def setting_table(space: Any, method: Any, objective: str | None = None) -> dict
         **settings.from_signature("space", space.space),
         **settings.from_signature("search", SearchSettings),
         **settings.from_signature("search", method),
+        **settings.from_signature("finalists", FinalSettings),
         **settings.from_signature("retrain", space.build, without=_GIVEN),
         **settings.from_signature("retrain", TrainSettings),
     }
@@ -169,7 +171,7 @@ def make(
     # A method need not have what a preset says of others.
     fitting = {name: value for name, value in chosen.items() if name in table or not name.startswith("search.")}
     values = settings.resolve(table, fitting, given)
-    for prefix in ("space", "search", "retrain", "objective", "hardware"):
+    for prefix in ("space", "search", "finalists", "retrain", "objective", "hardware"):
         check_numbers(prefix, settings.group(values, prefix))
     alone = not values["retrain.epochs"]
     if alone and (kind == TRAIN or baseline):

@@ -7,7 +7,8 @@ import numpy as np
 
 from dnas.genotype import Genotype
 from dnas.run.examination import examination
-from dnas.run.pipeline import Ended, Plan
+from dnas.run.pipeline import Ended
+from dnas.run.planning import Plan
 from dnas.run.searching import Feed, SearchSettings
 from dnas.run.settings import group
 

@@ -119,8 +119,7 @@ def last_state(lane: Lane, like: Any) -> Any:
     steps = checkpoints.steps()
     if not steps:
         raise UserError(f"{str(checkpoints.path)!r} holds no checkpoint: run the search again")
-    zero = jnp.zeros(())
-    saved = (like, Progress(dict.fromkeys(sorted(lane.phase.chunk.infos), zero), zero, zero), *_mark(lane.phase))
+    saved = (like, _progress(lane.phase), *_mark(lane.phase))
     return checkpoints.load(steps[-1], saved)[0]
 
 
@@ -199,12 +198,18 @@ def _begin(lane: Lane, screen: Screen, stop: Stop) -> _Track:
     return _Track(phase, lane.run, checkpoints, state, progress, lane.run.last_metrics(phase.name))
 
 
+def _progress(phase: Phase, seconds: float = 0.0, compile_seconds: float = 0.0) -> Progress:
+    """Return the progress of a phase that has not begun, whose like a checkpoint holds."""
+    return Progress(
+        dict.fromkeys(sorted(phase.chunk.infos), jnp.zeros(())), jnp.float32(seconds), jnp.float32(compile_seconds)
+    )
+
+
 def _resume(
     phase: Phase, checkpoints: Checkpoints, state: Any, run: RunDirectory, screen: Screen
 ) -> tuple[Any, Progress]:
-    zero = jnp.zeros(())
     spent = (phase.before.seconds, phase.before.compile_seconds) if phase.before else (0.0, 0.0)
-    fresh = Progress(dict.fromkeys(sorted(phase.chunk.infos), zero), *map(jnp.float32, spent))
+    fresh = _progress(phase, *spent)
     restored = checkpoints.restore((state, phase.devices.everywhere(fresh), *_mark(phase)), screen.warn)
     if restored is None:
         checkpoints.forget_after(-1)
@@ -275,8 +280,8 @@ def _compile(
 ) -> Callable[..., Any]:
     started = time.perf_counter()
     with screen.working(f"{title}: compiling"):
-        lowered = devices.jit(chunk.run, donate_argnums=0).lower(*given)
-        program = lowered.compile(compiler_options=compiler_options(second_order=chunk.second_order))
+        options = compiler_options(second_order=chunk.second_order)
+        program = devices.jit(chunk.run, donate_argnums=0).lower(*given).compile(compiler_options=options)
     spent = jnp.float32((time.perf_counter() - started) / len(tracks))
     for track in tracks:
         track.progress = track.progress._replace(compile_seconds=track.progress.compile_seconds + spent)

@@ -1,6 +1,6 @@
 """Search, discretise, retrain, compare, report: the whole of a run, resumable at every point."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,143 +10,30 @@ import jax.numpy as jnp
 import numpy as np
 
 from dnas import plugins
-from dnas.checkpoint import save_tree
-from dnas.chunks import DeviceData
-from dnas.data import Dataset, fingerprint, load
-from dnas.data.augment import check as check_augment
-from dnas.devices import ONE, Devices, Wanted, choose, processes
+from dnas.data import fingerprint
+from dnas.devices import Wanted, processes
 from dnas.errors import UserError
+from dnas.finalists import finalists
 from dnas.genotype import Genotype
-from dnas.own_space import made, source
-from dnas.run import retrain, searching, settings
-from dnas.run.budget import Budget, budget, limited, random_within, told
-from dnas.run.config import SEARCH, Config, method_of
+from dnas.own_space import source
+from dnas.run import searching
+from dnas.run.budget import random_within, told
+from dnas.run.config import Config
 from dnas.run.console import Screen
 from dnas.run.directory import CONFIG, GENOTYPE, PROGRESS, RESULT, RunDirectory
 from dnas.run.environment import describe
+from dnas.run.final_settings import final_settings
+from dnas.run.finalists import compared, kept
 from dnas.run.interrupt import Stop
-from dnas.run.loop import align, last_state, run_phase, run_phases
+from dnas.run.loop import align, last_state, run_phases
 from dnas.run.phase import Diverged, Finished, Lane
-from dnas.run.retrain import Retraining, TrainSettings
-from dnas.run.searching import Searching, SearchSettings, Watch
-from dnas.selection import random_genotype, rivals
-from dnas.types import Course, Network, SearchSpace, SearchState, Weights
+from dnas.run.planning import Known, Plan, plan, train_settings
+from dnas.run.searching import Searching
+from dnas.run.trained import RETRAIN, trained
+from dnas.selection import rivals
+from dnas.types import Course, SearchState
 
-Known = Callable[[Genotype], dict[str, Any]]
-"""What is known of an architecture, by name."""
 RESULT_SCHEMA = "dnas.result/1"
-
-
-class Plan(NamedTuple):
-    """A checked request: everything that can be refused has been, and nothing has been written.
-
-    Attributes:
-        config: the request.
-        dataset: its images.
-        images: the training images on the devices.
-        space: the search space, for these images.
-        search: the search, in its first stage; `None` where a given genotype is trained.
-        key: of everything random.
-        watch: says what is known of an architecture, where something is.
-        devices: where it runs.
-        budget: what its architectures cost, and may cost.
-    """
-
-    config: Config
-    dataset: Dataset
-    images: DeviceData
-    space: SearchSpace
-    search: Searching | None
-    key: jax.Array
-    watch: Known | None = None
-    devices: Devices = ONE
-    budget: Budget = Budget()
-
-
-def plan(
-    config: Config,
-    data_dir: str | None,
-    *,
-    like: Plan | None = None,
-    watch: Known | None = None,
-    devices: Wanted = None,
-) -> Plan:
-    """Load the data and build the space, refusing what cannot work.
-
-    Args:
-        config: the request.
-        data_dir: folder of downloaded data sets.
-        like: another plan on the same data and devices; the data are then not loaded again.
-        watch: says what is known of an architecture; goes into the metrics of each epoch and into the result.
-        devices: how many devices of each process divide the minibatches: a number, `all`, or `None` for one.
-
-    Raises:
-        UserError: for data, settings or a genotype that do not fit each other.
-    """
-    if like is not None and like.config.data == config.data:
-        dataset, images, placed = like.dataset, like.images, like.devices
-    else:
-        dataset, placed = load(config.data, data_dir), choose(devices)
-        images = placed.everywhere(DeviceData(jnp.asarray(dataset.x_train), jnp.asarray(dataset.y_train)))
-    module = plugins.find(plugins.SPACES, "space", config.space)
-    space = made(
-        module, classes=len(dataset.classes), shape=dataset.image_shape, **settings.group(config.values, "space")
-    )
-    space.check(dataset.image_shape)
-    own_budget = budget(config, space, dataset.image_shape, len(dataset.classes), module.build)
-    space = limited(config, space, own_budget)
-    key = jax.random.key(config.seed)
-    search = None
-    train_settings = _train_settings(config)
-    height, width, _ = dataset.image_shape
-    for part in ("search", "retrain") if config.kind == SEARCH else ("retrain",):
-        chosen = settings.group(config.values, part, retrain.choose)
-        check_augment(retrain.choose(dataset.augment, **chosen), height, width)
-    if config.kind == SEARCH:
-        method = method_of(config.method)
-        own = settings.group(config.values, "search", method)
-        search = searching.searching(
-            lambda steps: method(space, steps_per_epoch=steps, **own),
-            own["epochs"],
-            dataset,
-            images,
-            SearchSettings(**settings.group(config.values, "search", SearchSettings)),
-            jax.random.fold_in(key, 0),
-            _watched(space, own_budget, watch),
-            placed,
-        )
-    if train_settings.epochs:
-        placed.check("retrain.batch_size", train_settings.batch_size)
-        _check_training(config, space, dataset, train_settings)
-    return Plan(config, dataset, images, space, search, key, watch, placed, own_budget)
-
-
-def _watched(space: SearchSpace, own: Budget, watch: Known | None) -> Watch | None:
-    """Return what goes into the metrics of each epoch: what is known of an architecture, and what it costs."""
-    if watch is None and not own.models:
-        return None
-
-    def told_of(genotype: Genotype, weights: Weights) -> dict[str, Any]:
-        costs = {"costs": own.costs(space, genotype, weights)} if own.models else {}
-        return {**(watch(genotype) if watch else {}), **costs}
-
-    return told_of
-
-
-def _check_training(config: Config, space: SearchSpace, dataset: Dataset, train_settings: TrainSettings) -> None:
-    """Build a network as the run will and refuse, before anything is written, what would fail then."""
-    trial = config.genotype or random_genotype(space, np.random.default_rng(0))
-    network = _network(config, space, trial)
-    key, x = jax.random.key(0), jax.ShapeDtypeStruct((2, *dataset.image_shape), np.float32)
-    variables = jax.eval_shape(network.init, key, x)
-    if train_settings.drop_path:
-        # A traced rate, as in training: a space without drop path refuses it.
-        jax.eval_shape(lambda v, x, rate: network.apply(v, x, train=True, key=key, drop_path=rate), variables, x, 0.5)
-    if train_settings.batch_size > len(dataset.x_train):
-        raise UserError(
-            f"retrain.batch_size is {train_settings.batch_size}, but there are only {len(dataset.x_train)} training "
-            f"images: choose a smaller batch"
-        )
 
 
 def start(plan: Plan, path: Path, overwrite: bool, command: str) -> RunDirectory:
@@ -265,6 +152,11 @@ def execute(run: RunDirectory, plan: Plan, screen: Screen, stop: Stop) -> dict[s
                 raise diverged
             progress = run.read(PROGRESS)
         found = Genotype.from_json(progress["genotype"])
+        ended = [Genotype.from_json(one) for one in progress.get("finalists", ())]
+        if len(ended) > 1:
+            result["finalists"] = compared(run, plan, progress, ended, screen, stop)
+            found = Genotype.from_json(result["finalists"][0]["genotype"])
+            screen.say(kept(result["finalists"]))
         screen.say(f"found architecture\n{found}")
     else:
         assert plan.config.genotype is not None
@@ -277,12 +169,12 @@ def execute(run: RunDirectory, plan: Plan, screen: Screen, stop: Stop) -> dict[s
         result |= {"costs": plan.budget.costs(plan.space, found), "cost_notes": list(plan.budget.notes)}
         for entry in result["costs"]:
             screen.say(told(entry))
-    alone = not _train_settings(plan.config).epochs
-    result["retrain"] = None if alone else _trained(run, plan, progress, "retrain", found, screen, stop)
+    alone = not train_settings(plan.config).epochs
+    result["retrain"] = None if alone else trained(run, plan, progress, RETRAIN, RETRAIN, found, screen, stop)
     result["baseline"] = [
         {
             "genotype": genotype.to_json(),
-            **_trained(run, plan, progress, f"baseline-{index}", genotype, screen, stop),
+            **trained(run, plan, progress, f"baseline-{index}", f"random baseline-{index}", genotype, screen, stop),
         }
         for index, genotype in enumerate(_rivals(plan, found))
     ]
@@ -309,23 +201,26 @@ def search_all(runs: Sequence[tuple[RunDirectory, Plan]], screen: Screen, stop: 
     if len(lanes) > 1 and not align(lanes):
         raise Misaligned("these runs have no checkpoint of the same step: they go on one after the other")
     failures: list[Diverged | None] = []
-    for lane, stage, finished in zip(lanes, stages, run_phases(lanes, screen, stop), strict=True):
+    each = zip(lanes, runs, stages, run_phases(lanes, screen, stop), strict=True)
+    for lane, (_, own), stage, finished in each:
         try:
             if isinstance(finished, Diverged):
                 raise finished
-            _found(lane.run, *searching.to_the_end(lane.run, stage, finished, screen, stop), len(lanes))
+            _found(lane.run, own, *searching.to_the_end(lane.run, stage, finished, screen, stop), len(lanes))
             failures.append(None)
         except Diverged as failure:
             failures.append(failure)
     return failures
 
 
-def _found(run: RunDirectory, stage: Searching, finished: Finished, together: int) -> None:
-    """Write down what a search found."""
+def _found(run: RunDirectory, plan: Plan, stage: Searching, finished: Finished, together: int) -> None:
+    """Write down what a search found, and what it thinks most of."""
     progress = run.read(PROGRESS) if run.has(PROGRESS) else {}
     outcome = {**searching.outcome(stage.phase, finished), "together": together}
-    found = stage.search.select(stage.phase.devices.here(finished.state))
-    run.write(PROGRESS, {**progress, "search": outcome, "genotype": found.to_json()})
+    state, count = stage.phase.devices.here(finished.state), final_settings(plan.config.values).count
+    found = finalists(stage.search, state, count, jax.random.fold_in(plan.key, 3)) or [stage.search.select(state)]
+    written = [genotype.to_json() for genotype in found]
+    run.write(PROGRESS, {**progress, "search": outcome, "genotype": written[0], "finalists": written})
 
 
 class Ended(NamedTuple):
@@ -361,45 +256,5 @@ def _rivals(plan: Plan, found: Genotype) -> list[Genotype]:
     return drawn
 
 
-def _trained(
-    run: RunDirectory,
-    plan: Plan,
-    progress: dict[str, Any],
-    name: str,
-    genotype: Genotype,
-    screen: Screen,
-    stop: Stop,
-) -> dict[str, Any]:
-    if name not in progress:
-        train_settings = _train_settings(plan.config)
-        # All networks of a run get the same key, so that they differ by their architecture only.
-        prepared: Retraining = retrain.retraining(
-            name,
-            "retrain" if name == "retrain" else f"random {name}",
-            _network(plan.config, plan.space, genotype),
-            plan.dataset,
-            plan.images,
-            train_settings,
-            jax.random.fold_in(plan.key, 1),
-            plan.devices,
-            plan.space.task,
-        )
-        finished = run_phase(prepared.phase, run, screen, stop)
-        if name == "retrain":
-            save_tree(run.path / "model", {"params": finished.state.params, "stats": finished.state.stats})
-        progress[name] = retrain.outcome(prepared, finished, plan.dataset, train_settings.epochs)
-        run.write(PROGRESS, progress)
-    return dict(progress[name])
-
-
 def _devices(count: int) -> str:
     return "1 device" if count == 1 else f"{count} devices"
-
-
-def _train_settings(config: Config) -> TrainSettings:
-    return TrainSettings(**settings.group(config.values, "retrain", TrainSettings))
-
-
-def _network(config: Config, space: SearchSpace, genotype: Genotype) -> Network:
-    module = plugins.find(plugins.SPACES, "space", config.space)
-    return space.build(genotype, **settings.group(config.values, "retrain", module.build))

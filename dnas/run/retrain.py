@@ -1,5 +1,6 @@
 """Training a derived network from scratch: its settings, and the phase that does it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -62,12 +63,21 @@ class TrainSettings:
 
 
 class Retraining(NamedTuple):
-    """A prepared training of one network: its phase, and the two numbers that are wanted of the result."""
+    """A prepared training of one network.
+
+    Attributes:
+        phase: its phase of the run.
+        network: the network.
+        training: its step.
+        accuracy: `(state) -> ` the accuracy on the images that it is judged on.
+        part: what these are called: `test`, or `valid` where they are none of the data set's test images.
+    """
 
     phase: Phase
     network: Network
     training: Training
-    test_accuracy: Any
+    accuracy: Callable[[TrainState], float]
+    part: str
 
 
 def choose(own: Augment, crop_padding: int | None, flip: bool | None, cutout: int | None) -> Augment:
@@ -113,10 +123,12 @@ def retraining(
     key: PRNGKey,
     devices: Devices = ONE,
     task: Task | None = None,
+    part: str = "test",
 ) -> Retraining:
     """Prepare the training of `network` on all training images of `dataset`, which are `images` on the devices.
 
-    Where the outputs are for another `task` than classification, the test accuracy is that task's first metric.
+    Where the outputs are for another `task` than classification, the accuracy is that task's first metric. It is of the
+    data set's test images, which `part` names in what is written.
     """
     size = len(dataset.x_train)
     if settings.batch_size > size:
@@ -145,7 +157,7 @@ def retraining(
     at_once = -(-min(250, len(dataset.y_test)) // devices.count) * devices.count
     count = devices.jit(evaluation(training.predict, dataset, at_once, devices))
 
-    def test_accuracy(state: TrainState) -> float:
+    def accuracy(state: TrainState) -> float:
         if task is None:
             return int(count(state, test)) / len(dataset.y_test)
         rows = jnp.arange(len(dataset.y_test))
@@ -155,7 +167,7 @@ def retraining(
     def record(state: TrainState, epoch: int) -> dict[str, Any]:
         line: dict[str, Any] = {"learning_rate": float(schedule(np.int32((epoch - 1) * per_epoch)))}
         if epoch % settings.eval_epochs == 0 or epoch == settings.epochs:
-            line["test_accuracy"] = test_accuracy(state)
+            line[f"{part}_accuracy"] = accuracy(state)
         return line
 
     phase = Phase(
@@ -170,7 +182,7 @@ def retraining(
         record=record,
         devices=devices,
     )
-    return Retraining(phase, network, training, test_accuracy)
+    return Retraining(phase, network, training, accuracy, part)
 
 
 def outcome(prepared: Retraining, finished: Finished, dataset: Dataset, epochs: int) -> dict[str, Any]:
@@ -182,6 +194,6 @@ def outcome(prepared: Retraining, finished: Finished, dataset: Dataset, epochs: 
         "epochs": epochs,
         "train_seconds": round(finished.seconds, 2),
         "compile_seconds": round(finished.compile_seconds, 2),
-        "test_accuracy": prepared.test_accuracy(finished.state),
-        "test_images": len(dataset.y_test),
+        f"{prepared.part}_accuracy": prepared.accuracy(finished.state),
+        f"{prepared.part}_images": len(dataset.y_test),
     }

@@ -225,7 +225,7 @@ def _phase(search: Search, epochs: int, supply: Supply, keys: tuple[PRNGKey, PRN
         name="search",
         title="search",
         epochs=epochs,
-        chunk=supply.chunk(search)._replace(second_order=search.second_order),
+        chunk=supply.chunk(search),
         init=lambda: run_once(search.init, key_init, supply.example),
         arguments=supply.arguments(key_run),
         images_per_step=2 * supply.batch_size,

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from dnas.data import fingerprint
 from dnas.errors import UserError
 from dnas.report.fields import Fields, read_object
-from dnas.run import pipeline
+from dnas.run import planning
 from dnas.run.config import SCHEMA, Config
 from dnas.run.directory import CONFIG, RESULT
-from dnas.run.pipeline import Plan
+from dnas.run.planning import Plan
 from dnas.study.jobs import FAILED, JUDGED, Job, check_place, jobs
 from dnas.study.judge import Judge, judge_of
 from dnas.study.outcome import read_outcome
@@ -103,7 +103,7 @@ def _planned(request: Request, left: Sequence[Job], judge: Judge) -> Plan | None
         job = next((job for job in left if job.arm == arm), None)
         if job is not None:
             config = request.config(arm, job.seed, retrained=judge.table is None)
-            plan = pipeline.plan(config, request.data_dir, like=plan, watch=judge.watch)
+            plan = planning.plan(config, request.data_dir, like=plan, watch=judge.watch)
     return plan
 
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from dnas.report import write_report
-from dnas.run import pipeline
+from dnas.run import pipeline, planning
 from dnas.run.console import Screen
 from dnas.run.directory import CONFIG, PROGRESS, RESULT, RunDirectory
 from dnas.run.interrupt import Stop
 from dnas.run.phase import Diverged
-from dnas.run.pipeline import Plan
+from dnas.run.planning import Plan
 from dnas.study.check import check
 from dnas.study.jobs import FAILED, JUDGED, Job
 from dnas.study.judge import Judge
@@ -68,7 +68,7 @@ def _run(
             run, like = pipeline.reopen(job.path, request.data_dir, screen, like=like, watch=judge.watch)
         else:
             config = request.config(job.arm, job.seed, retrained=judge.table is None)
-            like = pipeline.plan(config, request.data_dir, like=like, watch=judge.watch)
+            like = planning.plan(config, request.data_dir, like=like, watch=judge.watch)
             run = pipeline.start(like, job.path, False, command)
         runs.append((run, like))
     assert like is not None

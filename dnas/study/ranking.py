@@ -24,7 +24,8 @@ from dnas.errors import UserError
 from dnas.genotype import Genotype
 from dnas.macs import count_macs
 from dnas.run.judging import judged
-from dnas.run.pipeline import Ended, Plan
+from dnas.run.pipeline import Ended
+from dnas.run.planning import Plan
 from dnas.run.searching import Searching
 from dnas.selection import one_hot
 from dnas.table import Table

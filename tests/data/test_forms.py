@@ -176,7 +176,10 @@ def test_a_map_dataset_is_read_a_few_minibatches_ahead_and_an_iter_dataset_as_it
     read: list[int] = []
     counted = grain.MapDataset.range(1000).map(lambda row: (read.append(row), (X[:1], Y[:1]))[1])
     pipelines(counted, counted, steps=1).train().read()
-    time.sleep(0.3)
+    before = 0
+    while len(read) > before:
+        before = len(read)
+        time.sleep(0.1)
     assert 1 <= len(read) <= 32
     read.clear()
     plain = counted.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))

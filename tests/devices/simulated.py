@@ -19,7 +19,7 @@ import dnas
 from dnas.devices import choose, traffic
 from dnas.errors import UserError
 from dnas.relaxations.projected import decisions
-from dnas.run import config, pipeline
+from dnas.run import config, pipeline, planning
 from dnas.run.console import Screen
 from dnas.run.directory import CONFIG, RunDirectory
 from dnas.run.interrupt import Interrupted, Stop
@@ -41,8 +41,8 @@ class AtOnce(Stop):
 
 
 def main(folder: Path, data: str, settings: list[str]) -> None:
-    def plan(devices: int, *more: str, method: str = "darts") -> pipeline.Plan:
-        return pipeline.plan(request(data, [*settings, *more], method), None, devices=devices)
+    def plan(devices: int, *more: str, method: str = "darts") -> planning.Plan:
+        return planning.plan(request(data, [*settings, *more], method), None, devices=devices)
 
     for count in (1, 4, 8):
         planned = plan(count)
@@ -81,7 +81,7 @@ def request(data: str, settings: list[str], method: str) -> config.Config:
     )
 
 
-def phase_of(planned: pipeline.Plan) -> Phase:
+def phase_of(planned: planning.Plan) -> Phase:
     assert planned.search is not None
     return planned.search.phase
 
@@ -95,7 +95,7 @@ def keep(path: Path, finished: Finished) -> None:
     np.savez(path, **leaves, **about)
 
 
-def move(folder: Path, plan: Callable[..., pipeline.Plan]) -> None:
+def move(folder: Path, plan: Callable[..., planning.Plan]) -> None:
     """Begin on 4 devices, stop, and go on with 8."""
     run = pipeline.start(plan(4), folder / "moved", False, "test")
     try:
@@ -108,7 +108,7 @@ def move(folder: Path, plan: Callable[..., pipeline.Plan]) -> None:
         keep(folder / "search-moved.npz", run_phase(phase_of(moved), run, Screen(), Stop()))
 
 
-def decide(planned: pipeline.Plan) -> dict[str, Any]:
+def decide(planned: planning.Plan) -> dict[str, Any]:
     """What the first turn after the epochs of a perturbation-based selection decides between two epochs."""
     phase = phase_of(planned)
     epochs = planned.config.values["search.epochs"]

@@ -11,7 +11,7 @@ import pytest
 
 from dnas.checkpoint import save_tree
 from dnas.genotype import Cell, Edge, Genotype
-from dnas.run import config, pipeline
+from dnas.run import config, pipeline, planning
 from dnas.run.directory import RESULT
 from dnas.selection import random_genotype
 from dnas.types import Network, Variables
@@ -127,7 +127,7 @@ def run_directory(images: Path, tmp_path: Path) -> Callable[..., Path]:
             assignments=("retrain.channels=2", "retrain.batch_size=8"),
             genotype=genotype,
         )
-        planned = pipeline.plan(asked, None)
+        planned = planning.plan(asked, None)
         run = pipeline.start(planned, tmp_path / "run", False, "dnas train genotype.json")
         network = planned.space.build(genotype, channels=2, cells=1)
         variables = _shaken(jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((2, 8, 8, 1))))

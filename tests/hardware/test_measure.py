@@ -146,7 +146,7 @@ def test_without_modules_multiply_adds_and_whole_networks_are_enough(taken_apart
 
 
 def test_a_calibration_recovers_what_was_planted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dnas.hardware.measure.compose.TRUST", 1e-12)
+    monkeypatch.setattr("dnas.hardware.measure.compose.TRUSTS", (1e-12,))
     space = SPACES["nasbench201"]
     group = space.spec["cell"]
     rng = np.random.default_rng(3)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from dnas.run import config, pipeline
+from dnas.run import config, planning
 
 
 @pytest.fixture(scope="session")
-def plan_of(images: Path) -> Callable[..., pipeline.Plan]:
+def plan_of(images: Path) -> Callable[..., planning.Plan]:
     """Return `(space, seed, settings, baseline, like) -> Plan`: a search with DARTS of which nothing is written."""
 
     def make(
@@ -17,8 +17,8 @@ def plan_of(images: Path) -> Callable[..., pipeline.Plan]:
         seed: int,
         settings: Sequence[str],
         baseline: int | None = None,
-        like: pipeline.Plan | None = None,
-    ) -> pipeline.Plan:
+        like: planning.Plan | None = None,
+    ) -> planning.Plan:
         request = config.make(
             config.SEARCH,
             space=space,
@@ -29,6 +29,6 @@ def plan_of(images: Path) -> Callable[..., pipeline.Plan]:
             baseline=baseline,
             assignments=tuple(settings),
         )
-        return pipeline.plan(request, None, like=like)
+        return planning.plan(request, None, like=like)
 
     return make

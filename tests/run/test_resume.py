@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dnas.errors import UserError
-from dnas.run import pipeline
+from dnas.run import pipeline, planning
 from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
 from dnas.run.interrupt import Interrupted, Stop
@@ -18,17 +18,17 @@ from dnas.run.loop import run_phase
 from dnas.run.phase import Diverged, Finished, Phase
 
 SEARCH_STEPS, RETRAIN_STEPS = 9, 15
-PlanOf = Callable[..., pipeline.Plan]
+PlanOf = Callable[..., planning.Plan]
 StopAfter = Callable[[int], Stop]
 
 
 @pytest.fixture(scope="module")
-def planned(plan_of: PlanOf, tiny: tuple[str, ...]) -> pipeline.Plan:
+def planned(plan_of: PlanOf, tiny: tuple[str, ...]) -> planning.Plan:
     return plan_of("darts", 3, tiny, baseline=1)
 
 
 @pytest.fixture(scope="module")
-def unbroken(planned: pipeline.Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unbroken(planned: planning.Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = pipeline.start(planned, tmp_path_factory.mktemp("unbroken") / "run", False, "dnas search")
     pipeline.execute(run, planned, Screen(), Stop())
     return run.path
@@ -56,7 +56,7 @@ def lasting(path: Path, name: str) -> Any:
     return clean([json.loads(line) for line in text.splitlines()] if name.endswith("l") else json.loads(text))
 
 
-def finish(planned: pipeline.Plan, path: Path, stop_after: StopAfter, chunks: int) -> list[int]:
+def finish(planned: planning.Plan, path: Path, stop_after: StopAfter, chunks: int) -> list[int]:
     """Run in pieces of `chunks` chunks until the run is complete; return how many phases were done at each stop."""
     run = pipeline.start(planned, path, False, "dnas search")
     stops = []
@@ -74,7 +74,7 @@ def finish(planned: pipeline.Plan, path: Path, stop_after: StopAfter, chunks: in
 
 
 def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
-    planned: pipeline.Plan, unbroken: Path, stop_after: StopAfter, tmp_path: Path
+    planned: planning.Plan, unbroken: Path, stop_after: StopAfter, tmp_path: Path
 ) -> None:
     stops = finish(planned, tmp_path / "run", stop_after, 4)
     assert {0, 1} <= set(stops), "stopped in search and in retraining"
@@ -102,13 +102,13 @@ def test_minibatches_cover_every_step_once(unbroken: Path) -> None:
     ]
 
 
-def run_search(planned: pipeline.Plan, path: Path, change: Callable[[Phase], Phase] = lambda phase: phase) -> Finished:
+def run_search(planned: planning.Plan, path: Path, change: Callable[[Phase], Phase] = lambda phase: phase) -> Finished:
     assert planned.search is not None
     return run_phase(change(planned.search[1]), RunDirectory.create(path, False), Screen(), Stop())
 
 
 def test_whole_epochs_and_small_chunks_take_the_same_steps(
-    planned: pipeline.Plan, plan_of: PlanOf, tiny: tuple[str, ...], tmp_path: Path
+    planned: planning.Plan, plan_of: PlanOf, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     whole = plan_of("darts", 3, (*tiny, "search.chunk_steps=0"), baseline=1)
     epochs = run_search(whole, tmp_path / "epochs").state
@@ -117,7 +117,7 @@ def test_whole_epochs_and_small_chunks_take_the_same_steps(
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_a_nan_loss_stops_the_run_and_keeps_the_last_good_checkpoint(planned: pipeline.Plan, tmp_path: Path) -> None:
+def test_a_nan_loss_stops_the_run_and_keeps_the_last_good_checkpoint(planned: planning.Plan, tmp_path: Path) -> None:
     def poison(phase: Phase) -> Phase:
         clean = phase.chunk.run
 
@@ -134,7 +134,7 @@ def test_a_nan_loss_stops_the_run_and_keeps_the_last_good_checkpoint(planned: pi
     assert sorted(one.name for one in (tmp_path / "run" / "checkpoints" / "search").iterdir()) == ["step-3", "step-6"]
 
 
-def test_changed_data_are_noticed(planned: pipeline.Plan, tmp_path: Path) -> None:
+def test_changed_data_are_noticed(planned: planning.Plan, tmp_path: Path) -> None:
     run = pipeline.start(planned, tmp_path / "run", False, "dnas search")
     stored = run.read("config.json")
     stored["data"]["fingerprint"] = "0" * 64

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dnas.run import pipeline
+from dnas.run import pipeline, planning
 from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
 from dnas.run.interrupt import Interrupted, Stop
@@ -31,13 +31,13 @@ Make = Callable[[Sequence[int], str], list[Lane]]
 
 
 @pytest.fixture(scope="module")
-def plans(plan_of: Callable[..., pipeline.Plan]) -> list[pipeline.Plan]:
+def plans(plan_of: Callable[..., planning.Plan]) -> list[planning.Plan]:
     first = plan_of("nasbench201", 1, SMALL)
     return [first, plan_of("nasbench201", 2, SMALL, like=first)]
 
 
 @pytest.fixture(scope="module")
-def make(plans: list[pipeline.Plan], tmp_path_factory: pytest.TempPathFactory) -> Make:
+def make(plans: list[planning.Plan], tmp_path_factory: pytest.TempPathFactory) -> Make:
     def lanes(indices: Sequence[int], name: str) -> list[Lane]:
         folder = tmp_path_factory.mktemp(name)
         runs = [pipeline.start(plans[index], folder / str(index), False, "test") for index in indices]
@@ -46,7 +46,7 @@ def make(plans: list[pipeline.Plan], tmp_path_factory: pytest.TempPathFactory) -
     return lanes
 
 
-def phase_of(plan: pipeline.Plan) -> Any:
+def phase_of(plan: planning.Plan) -> Any:
     assert plan.search is not None
     return plan.search[1]
 
@@ -121,7 +121,7 @@ def test_one_seed_that_diverges_does_not_stop_the_other(both: tuple[list[Lane], 
     assert bad.checkpoints().steps() == []
 
 
-def test_lanes_meet_at_the_newest_step_that_all_have(plans: list[pipeline.Plan], tmp_path: Path) -> None:
+def test_lanes_meet_at_the_newest_step_that_all_have(plans: list[planning.Plan], tmp_path: Path) -> None:
     def lane(name: str, *steps: int) -> Lane:
         path = tmp_path / name
         for step in steps:

@@ -9,7 +9,6 @@ from rich.table import Table
 
 from dnas import plugins
 from dnas.bench.progress import Progress
-from dnas.bench.timing import Effort
 from dnas.errors import UserError, unknown
 from dnas.hardware.measure.device import Device, device_name, device_words
 from dnas.hardware.measure.operations import describe, parts
@@ -89,7 +88,7 @@ def run(wanted: Wanted, out: Path, screen: Screen) -> None:
             f"networks of {space.name} cannot be taken apart into operations: all is learned from whole networks"
         )
     stages = Device.stages(len(found.calls), request.networks + request.calibration)
-    clock = Device(request.image, request.batch_size, Effort(0.0, wanted.rounds), Progress(screen, stages))
+    clock = Device(request.image, request.batch_size, wanted.rounds, Progress(screen, stages))
     name = wanted.name or device_name()
     measured = measure(name, space, request, found, clock)
     model = measured.model._replace(source=clock.words())
@@ -104,6 +103,11 @@ def run(wanted: Wanted, out: Path, screen: Screen) -> None:
     screen.say(
         f"{error.networks} other networks, {min(measured.true):.3g} to {max(measured.true):.3g} ms: Spearman "
         f"{error.spearman:.3f}, Kendall {error.kendall:.3f}, R2 {error.r2:.3f}, mean error {100 * error.mape:.1f} %"
+    )
+    assert clock.log is not None
+    screen.say(
+        f"in one half of the rounds and in the other, the networks' times agree with Spearman {clock.agreement():.3f}; "
+        f"the machine's speed swung by a factor of {clock.log.swing:.2f}, which was taken out"
     )
     if error.spearman < ROUGH:
         screen.warn(

@@ -13,9 +13,12 @@ from dnas.selection.one_hot import one_hot
 from dnas.selection.top_edges import NONE
 from dnas.types import Spec
 
-TRUST = 0.03
-"""How much the calibration holds to the operations' own times: the weight of a factor's squared distance from 1, beside
-the squared relative errors of the networks. A factor of 2 costs as much as one network that is off by a sixth."""
+TRUSTS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""How much a calibration may hold to the operations' own times: the weight of a factor's squared distance from 1,
+beside the squared relative errors of the networks. At 0.03 a factor of 2 costs as much as one network that is off by a
+sixth. Noisy times and few networks need more of it, operations that behave otherwise inside networks less."""
+FOLDS = 5
+"""Parts of the networks, each of which is predicted by a calibration on the others to choose the trust."""
 
 
 class Calibration(NamedTuple):
@@ -41,6 +44,9 @@ def calibrate(
 ) -> Calibration:
     """Fit a calibration to measured networks: non-negative least squares of the relative errors.
 
+    It is held to the operations' own times as much as left-out networks allow: by the greatest of `TRUSTS` whose error
+    on them is within one standard error of the least (Breiman et al., Classification and Regression Trees, 1984).
+
     Args:
         spec: the groups.
         genotypes: the networks' architectures.
@@ -52,16 +58,39 @@ def calibrate(
     design = np.array([_row(spec, ops, live(spec, genotype), times, elements) for genotype in genotypes])
     relative = design / np.asarray(milliseconds, float)[:, None]
     expected = np.concatenate([np.ones(1 + len(ops)), np.zeros(len(ops) + 2)])
+    shared, *rest = _solved(relative, expected, _trust(relative, expected)).tolist()
+    factors, edges = (dict(zip(ops, part, strict=True)) for part in (rest[: len(ops)], rest[len(ops) : 2 * len(ops)]))
+    return Calibration(shared, factors, edges, rest[-2], rest[-1])
+
+
+def _solved(relative: np.ndarray, expected: np.ndarray, trust: float) -> np.ndarray:
+    """Return the numbers with which rows of shares of networks' times add up to about 1, and are about as expected."""
     # Factors are near 1; the rest is counted in shares of the networks' time.
     scale = np.where(expected > 0, 1.0, relative.mean(axis=0))
     scale[scale == 0] = 1.0
-    holding = np.sqrt(TRUST) * np.eye(len(expected))
     found, _ = nnls(
-        np.vstack([relative / scale, holding]), np.concatenate([np.ones(len(genotypes)), np.sqrt(TRUST) * expected])
+        np.vstack([relative / scale, np.sqrt(trust) * np.eye(len(expected))]),
+        np.concatenate([np.ones(len(relative)), np.sqrt(trust) * expected]),
     )
-    shared, *rest = (found / scale).tolist()
-    factors, edges = (dict(zip(ops, part, strict=True)) for part in (rest[: len(ops)], rest[len(ops) : 2 * len(ops)]))
-    return Calibration(shared, factors, edges, rest[-2], rest[-1])
+    return np.asarray(found / scale)
+
+
+def _trust(relative: np.ndarray, expected: np.ndarray) -> float:
+    """Return the greatest of `TRUSTS` whose error on left-out networks is hardly worse than the least."""
+    errors = {one: _left_out_errors(relative, expected, one) for one in TRUSTS}
+    least = min(errors.values(), key=np.mean)
+    allowed = least.mean() + least.std(ddof=1) / np.sqrt(len(least))
+    return max(one for one, own in errors.items() if own.mean() <= allowed)
+
+
+def _left_out_errors(relative: np.ndarray, expected: np.ndarray, trust: float) -> np.ndarray:
+    """Return the squared relative error of each network, predicted by a calibration on those of other folds."""
+    folds = np.arange(len(relative)) % min(FOLDS, len(relative))
+    errors = np.empty(len(relative))
+    for fold in range(int(folds.max()) + 1):
+        out = folds == fold
+        errors[out] = (relative[out] @ _solved(relative[~out], expected, trust) - 1) ** 2
+    return errors
 
 
 def composed(spec: Spec, calibration: Calibration, times: CostTable, elements: CostTable) -> CostTable:

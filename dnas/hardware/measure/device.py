@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
+from scipy.stats import spearmanr
 
 from dnas.bench.progress import Progress
-from dnas.bench.timing import Effort, Runner
+from dnas.bench.timing import Runner
 from dnas.hardware.measure.operations import describe
 from dnas.hardware.measure.timing import Times, network, operation, timed
 from dnas.nn.workload import Call
@@ -23,14 +24,14 @@ class Device:
     Attributes:
         shape: (H, W, C) of an image.
         batch: images of a call.
-        effort: how long each program is timed.
+        rounds: how often each program is timed.
         progress: what a person sees.
         log: what was timed.
     """
 
     shape: tuple[int, int, int]
     batch: int
-    effort: Effort
+    rounds: int
     progress: Progress
     log: Times | None = None
 
@@ -42,7 +43,8 @@ class Device:
     def times(self, calls: Sequence[Call], networks: Sequence[Network]) -> tuple[Mapping[Call, float], Sequence[float]]:
         """Return milliseconds of each operation alone, repeated inside one dispatch, and of a call of each network.
 
-        All are run in turn, so that what else the machine does falls on operations and networks alike.
+        All are run in turn, so that what else the machine does falls on operations and networks alike, and what it did
+        to all of them is taken out.
         """
         runners: dict[Call | int, Runner] = {}
         counts: dict[Call | int, int] = {}
@@ -53,9 +55,20 @@ class Device:
             with self.progress.stage(f"compiling network {index + 1} of {len(networks)}"):
                 runners[index] = network(one, self.shape, self.batch)
         with self.progress.stage(f"timing {len(calls)} operations and {len(networks)} networks in turn"):
-            self.log = timed(runners, counts, self.effort)
+            told = self.progress.screen.counting("timing")
+            self.log = timed(runners, counts, self.rounds, lambda done: told("round", done, self.rounds))
         found = self.log.milliseconds
         return {call: found[call] for call in calls}, [found[index] for index in range(len(networks))]
+
+    def agreement(self) -> float:
+        """Return the rank correlation of the networks' times in half of the rounds with those in the other half.
+
+        No model of them can be expected to agree with such times much better than they do with themselves.
+        """
+        assert self.log is not None
+        networks = [name for name in self.log.milliseconds if not isinstance(name, Call)]
+        one, other = ([half[name] for name in networks] for half in self.log.halves)
+        return float(spearmanr(one, other).statistic)
 
     def words(self) -> str:
         """Return how it was measured, in a sentence without a full stop."""
@@ -63,10 +76,10 @@ class Device:
         operations = sum(isinstance(name, Call) for name in self.log.milliseconds)
         return (
             f"measured on {device_words()} with jax {jax.__version__}: {operations} operations alone and "
-            f"{len(self.log.milliseconds) - operations} whole networks in turn, median of the rounds, "
-            f"{self.log.outliers} outliers of {self.log.rounds} "
-            f"left out; batch norm folded into convolutions, activations fused, the input of each operation computed "
-            f"once, weights as arguments"
+            f"{len(self.log.milliseconds) - operations} whole networks in turn, median of {self.rounds} rounds, "
+            f"{self.log.outliers} outliers of {self.log.measurements} left out, swings of the machine's speed by a "
+            f"factor of {self.log.swing:.2f} taken out; batch norm folded into convolutions, activations fused, the "
+            f"input of each operation computed once, weights as arguments"
         )
 
 

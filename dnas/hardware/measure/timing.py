@@ -1,6 +1,6 @@
 """Programs that are timed: an operation many times inside one dispatch, and a whole network."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,8 +11,9 @@ from jax import lax
 
 from dnas.bench.cases import Program
 from dnas.bench.compiling import prepare
-from dnas.bench.timing import Effort, Runner, interleave, seconds_of
+from dnas.bench.timing import Runner, seconds_of
 from dnas.compiling import kept_apart
+from dnas.hardware.measure.drift import steady
 from dnas.nn.deployed import deployed
 from dnas.nn.workload import Call
 from dnas.types import Network
@@ -26,12 +27,26 @@ FENCE = 1.5
 (Tukey's fence)."""
 
 
+SHORTEST = 0.02
+"""Seconds of a measurement at least: a shorter call is repeated."""
+
+
 class Times(NamedTuple):
-    """Milliseconds of each program: the median of its rounds, and how many of all rounds were outliers."""
+    """What programs take.
+
+    Attributes:
+        milliseconds: of each program, the median of its rounds.
+        halves: the same of the even and of the odd rounds alone, which says how certain it is.
+        outliers: how many measurements of all were left out.
+        measurements: how many there were.
+        swing: by what factor the machine was slower at times than at others, which was taken out.
+    """
 
     milliseconds: Mapping[Any, float]
+    halves: tuple[Mapping[Any, float], Mapping[Any, float]]
     outliers: int
-    rounds: int
+    measurements: int
+    swing: float
 
 
 def operation(call: Call, batch: int) -> tuple[Runner, int]:
@@ -93,22 +108,49 @@ def network(net: Network, shape: tuple[int, ...], batch: int) -> Runner:
     return run
 
 
-def timed(runners: Mapping[Any, Runner], counts: Mapping[Any, int], effort: Effort) -> Times:
-    """Run all in turn and return the median of each one's rounds, without those that something else delayed.
+def timed(
+    runners: Mapping[Any, Runner], counts: Mapping[Any, int], rounds: int, progress: Callable[[int], None]
+) -> Times:
+    """Run all in turn, in an order drawn anew for each round, and return what each takes at the machine's usual speed.
 
     Args:
         runners: what is run; each is warm.
         counts: repetitions inside a call of each; 1 for those that are not named.
-        effort: how long.
+        rounds: how often each is measured.
+        progress: is told how many rounds are done.
     """
-    found, outliers, rounds = {}, 0, 0
-    for name, seconds in interleave(runners, effort).items():
-        values = np.asarray(seconds)
-        low, high = np.quantile(values, (0.25, 0.75))
-        kept = values[values <= high + FENCE * (high - low)]
-        found[name] = float(np.median(kept)) * 1e3 / counts.get(name, 1)
-        outliers, rounds = outliers + values.size - kept.size, rounds + values.size
-    return Times(found, outliers, rounds)
+    programs = list(runners.values())
+    calls = [max(1, int(np.ceil(SHORTEST / max(seconds_of(run, 1), 1e-9)))) for run in programs]
+    rng = np.random.default_rng(0)
+    which: list[int] = []
+    seconds: list[float] = []
+    for done in range(rounds):
+        for program in rng.permutation(len(programs)).tolist():
+            which.append(program)
+            seconds.append(seconds_of(programs[program], calls[program]))
+        progress(done + 1)
+    found = steady(which, seconds)
+    # A row for each program, its rounds in their order.
+    table = found.seconds[np.argsort(which, kind="stable")].reshape(len(programs), rounds)
+    table = table * 1e3 / np.array([counts.get(name, 1) for name in runners])[:, None]
+    kept = [_without_outliers(row) for row in table]
+    return Times(
+        _medians(runners, kept),
+        (_medians(runners, table[:, ::2]), _medians(runners, table[:, 1::2] if rounds > 1 else table)),
+        table.size - sum(len(row) for row in kept),
+        table.size,
+        found.swing,
+    )
+
+
+def _medians(names: Iterable[Any], rows: Iterable[np.ndarray]) -> dict[Any, float]:
+    return {name: float(np.median(row)) for name, row in zip(names, rows, strict=True)}
+
+
+def _without_outliers(values: np.ndarray) -> np.ndarray:
+    low, high = np.quantile(values, (0.25, 0.75))
+    # With room for rounding, where all rounds took the same.
+    return values[values <= (high + FENCE * (high - low)) * (1 + 1e-9)]
 
 
 def _compiled(program: Program) -> jax.stages.Compiled:
