@@ -45,7 +45,7 @@ def _others(search: Search, state: SearchState, count: int, key: PRNGKey) -> Ite
 
 def drawn(search: Search, state: SearchState, key: PRNGKey) -> Genotype:
     """Return what a search's selection keeps with Gumbel noise on `alpha`."""
-    leaves, treedef = jax.tree.flatten(state.alpha)
-    keys = jax.random.split(key, len(leaves))
-    noisy = [leaf + jax.random.gumbel(own, leaf.shape, leaf.dtype) for own, leaf in zip(keys, leaves, strict=True)]
-    return search.select(state._replace(alpha=treedef.unflatten(noisy)))
+    keys = jax.random.split(key, len(jax.tree.leaves(state.alpha)))
+    keys = jax.tree.unflatten(jax.tree.structure(state.alpha), list(keys))
+    noisy = jax.tree.map(lambda leaf, own: leaf + jax.random.gumbel(own, leaf.shape, leaf.dtype), state.alpha, keys)
+    return search.select(state._replace(alpha=noisy))

@@ -1,6 +1,7 @@
 """A checked request: everything of it that can be refused has been, and nothing has been written."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -67,7 +68,8 @@ def plan(
     Args:
         config: the request.
         data_dir: folder of downloaded data sets.
-        like: another plan on the same data and devices; the data are then not loaded again.
+        like: another plan on the same data and devices; the data are then not loaded again, and where only the seed
+            differs, programs are not traced again.
         watch: says what is known of an architecture; goes into the metrics of each epoch and into the result.
         devices: how many devices of each process divide the minibatches: a number, `all`, or `None` for one.
 
@@ -85,7 +87,9 @@ def plan(
     )
     space.check(dataset.image_shape)
     own_budget = budget(config, space, dataset.image_shape, len(dataset.classes), module.build)
-    space = limited(config, space, own_budget)
+    again = like is not None and like.dataset is dataset and replace(like.config, seed=config.seed) == config
+    before = like.search if like is not None and again else None
+    space = before.search.space if before else limited(config, space, own_budget)
     key = jax.random.key(config.seed)
     search = None
     training = train_settings(config)
@@ -105,6 +109,7 @@ def plan(
             jax.random.fold_in(key, 0),
             _watched(space, own_budget, watch),
             placed,
+            before,
         )
     finals = final_settings(config.values)
     compares = config.kind == SEARCH and finals.count > 1

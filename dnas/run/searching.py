@@ -138,6 +138,7 @@ def searching(
     key: PRNGKey,
     watch: Watch | None = None,
     devices: Devices = ONE,
+    like: Searching | None = None,
 ) -> Searching:
     """Prepare a search.
 
@@ -150,11 +151,14 @@ def searching(
         key: makes the split, the initial state and all minibatches.
         watch: gives further entries of each epoch's line in the metrics.
         devices: what divides the minibatches.
+        like: a search that differs in its key only: its functions are taken over, so that what was traced stays so.
     """
     key_split, key_init, key_run = jax.random.split(key, 3)
     feed = Feed(dataset, images, _rows(key_split, len(dataset.x_train), settings), settings, devices)
     devices.check("search.batch_size", settings.batch_size)
-    return staged(make(feed.per_epoch), epochs, feed.supply(), (key_init, key_run), watch)
+    search, supply = like.search if like else make(feed.per_epoch), feed.supply()
+    built = staged(search, epochs, supply, (key_init, key_run), watch)
+    return built._replace(phase=built.phase._replace(chunk=like.phase.chunk)) if like else built
 
 
 def staged(

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from dnas.arguments import at_least_one
 from dnas.errors import UserError
@@ -119,6 +118,9 @@ def rank_means(scores: np.ndarray) -> np.ndarray:
 
     Equal ones count half.
     """
+    # Most of what `import dnas` took was this module, which hardly any search needs.
+    from scipy.stats import rankdata
+
     ranks: np.ndarray = rankdata(scores, axis=0) - 0.5
     return ranks.mean(axis=1) / len(scores)
 

@@ -5,16 +5,17 @@ each edge, which HiGHS solves exactly (`scipy.optimize.milp`): branch and bound,
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csr_array
 
 from dnas.costs import CostTable, can_be_kept, cost
 from dnas.genotype import Genotype
 from dnas.selection.top_edges import strongest_cell
 from dnas.types import Group, SearchSpace, Spec, Weights
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 SLACK = 1e-9
 """By what share of a limit a cost may exceed it: sums of the same numbers in another order do."""
@@ -129,7 +130,7 @@ class _Program(NamedTuple):
 
     spec: Spec
     places: Mapping[str, np.ndarray]
-    structure: csr_array
+    structure: "csr_array"
     low: np.ndarray
     high: np.ndarray
 
@@ -168,6 +169,8 @@ def _program(spec: Spec, masks: Masks) -> _Program:
             high.append(most)
         start += len(edges)
     indices = [[entry[axis] for entry in entries] for axis in (0, 1)]
+    from scipy.sparse import csr_array
+
     structure = csr_array(([entry[2] for entry in entries], indices), shape=(len(low), start), dtype=float)
     return _Program(spec, places, structure, np.array(low), np.array(high))
 
@@ -211,6 +214,9 @@ def _solved(
     worth = program.gathered(rows)
     if not len(worth):
         return None
+    # It takes a third of a second to import, which most commands do not need.
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
     constraints = [LinearConstraint(program.structure, program.low, program.high)]
     for table, limit in zip(tables, limits, strict=True):
         own = program.gathered(table.rows)
