@@ -26,6 +26,8 @@ def find(
     optimizer: Optimizer | None = None,
     with_valid: bool = False,
     baseline: int = 1,
+    finalists: int = 0,
+    finalist_epochs: int = 12,
     costs: Costs | None = None,
     directory: str | Path | None = None,
     checkpoint_epochs: int = 1,
@@ -53,6 +55,9 @@ def find(
         optimizer: `(steps) -> optax.GradientTransformation`, instead of that Adam.
         with_valid: whether networks are trained on the validation examples too, and then scored on test data alone.
         baseline: random architectures to train; none where no network is trained.
+        finalists: of so many architectures that the search thinks most of, each trained for a while without validation
+            examples, the one that then is best on these is kept; 0 keeps the search's own choice.
+        finalist_epochs: passes in each of these trainings.
         costs: `(genotype) -> {name: cost}`: asked of the found and of the random architectures.
         directory: where checkpoints and metrics go; `None` keeps nothing.
         checkpoint_epochs: epochs between checkpoints.
@@ -83,6 +88,8 @@ def find(
             optimizer=optimizer,
             with_valid=with_valid,
             baseline=baseline,
+            finalists=finalists,
+            finalist_epochs=finalist_epochs,
             costs=costs,
             directory=directory,
             checkpoint_epochs=checkpoint_epochs,

@@ -45,6 +45,8 @@ class Asked(NamedTuple):
     optimizer: Optimizer | None
     with_valid: bool
     baseline: int
+    finalists: int
+    finalist_epochs: int
     costs: Costs | None
     directory: str | Path | None
     checkpoint_epochs: int
@@ -94,6 +96,7 @@ class Found:
         larger_is_better: whether a larger value of it is a better one.
         search: the search, in its last stage.
         state: the state that it ended in.
+        finalists: what was trained for a while before one architecture was kept, that one first; empty without any.
     """
 
     genotype: Genotype
@@ -109,6 +112,7 @@ class Found:
     larger_is_better: bool
     search: Search
     state: SearchState
+    finalists: tuple[Trained, ...] = ()
 
     def __str__(self) -> str:
         """The architecture, and its scores beside those of the random ones."""

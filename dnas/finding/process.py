@@ -12,6 +12,7 @@ from dnas.data.arrays import Arrays, arrays
 from dnas.data.reader import Streams
 from dnas.data.whole import Whole
 from dnas.errors import UserError
+from dnas.finalists import MOST, finalists
 from dnas.finding import device, host
 from dnas.finding.found import Asked, Data, Found, Trained
 from dnas.finding.request import check_settings, opened, request
@@ -28,7 +29,7 @@ from dnas.run.searching import Searching, staged, to_the_end
 from dnas.run.unkept import Unkept
 from dnas.selection import random_genotype, rivals
 from dnas.tasks import metric_names, task_of
-from dnas.types import Batch, PRNGKey, Search, SearchSpace, Variables
+from dnas.types import Batch, PRNGKey, Search, SearchSpace, SearchState, Variables
 
 DRAWS = 100
 """Attempts at a random network whose output depends on its input."""
@@ -60,7 +61,8 @@ def process(asked: Asked) -> Found:
     key = jax.random.key(asked.seed)
     with run.lock():
         last, finished = _searched(prepared, jax.random.fold_in(key, 0), run, screen, stop)
-        genotype = last.search.select(finished.state)
+        ended = _finalists(prepared, last.search, finished.state, key, run, screen, stop)
+        genotype = ended[0].genotype if ended else last.search.select(finished.state)
         screen.say(f"found architecture\n{genotype}")
         networks = _trained(prepared, genotype, jax.random.fold_in(key, 1), run, screen, stop)
         past = history(run, "search", prepared.metric)
@@ -79,6 +81,7 @@ def process(asked: Asked) -> Found:
         larger_is_better=task_of(asked.space).larger_is_better,
         search=last.search,
         state=finished.state,
+        finalists=ended,
     )
 
 
@@ -89,6 +92,9 @@ def _prepared(asked: Asked) -> Prepared:
     for name, value in (("train_epochs", asked.train_epochs), ("baseline", asked.baseline)):
         if value < 0:
             raise UserError(f"{name}: expected 0 or more, got {value}")
+    if not 0 <= asked.finalists <= MOST:
+        raise UserError(f"finalists: expected 0 to {MOST}, got {asked.finalists}")
+    at_least_one(finalist_epochs=asked.finalist_epochs)
     check_settings(asked.method, asked.settings)
     data = _data(asked.data)
     supplies = _supplies(data, Feeding(asked.batch_size, asked.chunk_steps, asked.checkpoint_epochs, asked.with_valid))
@@ -108,6 +114,47 @@ def _searched(
     return to_the_end(run, first, run_phase(first.phase, run, screen, stop), screen, stop)
 
 
+def _finalists(
+    prepared: Prepared,
+    search: Search,
+    state: SearchState,
+    key: PRNGKey,
+    run: RunDirectory,
+    screen: Screen,
+    stop: Stop,
+) -> tuple[Trained, ...]:
+    """Train what the search thinks most of, without validation examples, by which the best of them comes first."""
+    asked, task = prepared.asked, task_of(prepared.asked.space)
+    if asked.finalists < 2:
+        return ()
+    how = Feeding(asked.batch_size, asked.chunk_steps, asked.checkpoint_epochs, with_valid=False)
+    supplies = _supplies(prepared.data, how)
+    lessons = _lessons(prepared, jax.random.fold_in(key, 1))._replace(
+        supplies=supplies._replace(parts={"valid": supplies.parts["valid"]}), epochs=asked.finalist_epochs
+    )
+    done = []
+    for index, genotype in enumerate(finalists(search, state, asked.finalists, jax.random.fold_in(key, 2))):
+        network, title = asked.space.build(genotype), f"finalist {index + 1}"
+        one = trained(f"finalist-{index}", genotype, network, lessons, title, asked.costs, run, screen, stop)
+        screen.say(f"{title}: {_told(one)}")
+        done.append(one)
+    sign = -1 if task.larger_is_better else 1
+    return tuple(sorted(done, key=lambda one: sign * one.scores["valid"][prepared.metric]))
+
+
+def _lessons(prepared: Prepared, key: PRNGKey) -> Lessons:
+    asked = prepared.asked
+    return Lessons(
+        prepared.supplies,
+        task_of(asked.space),
+        prepared.metric,
+        asked.train_epochs,
+        asked.optimizer or adam(asked.train_lr),
+        asked.checkpoint_epochs,
+        key,
+    )
+
+
 def _trained(
     prepared: Prepared, found: Genotype, key: PRNGKey, run: RunDirectory, screen: Screen, stop: Stop
 ) -> list[Trained]:
@@ -115,19 +162,12 @@ def _trained(
     asked, space = prepared.asked, prepared.asked.space
     if not asked.train_epochs:
         return []
-    lessons = Lessons(
-        prepared.supplies,
-        task_of(space),
-        prepared.metric,
-        asked.train_epochs,
-        asked.optimizer or adam(asked.train_lr),
-        asked.checkpoint_epochs,
-        key,
-    )
+    lessons = _lessons(prepared, key)
     networks = {"retrain": found} | _rivals(space, found, asked.baseline, asked.seed)
     done = []
     for name, genotype in networks.items():
-        one = trained(name, genotype, space.build(genotype), lessons, asked.costs, run, screen, stop)
+        title = name if name == "retrain" else f"random {name}"
+        one = trained(name, genotype, space.build(genotype), lessons, title, asked.costs, run, screen, stop)
         screen.say(f"{name}: {_told(one)}")
         done.append(one)
     return done

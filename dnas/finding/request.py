@@ -22,7 +22,10 @@ SCHEMA = "dnas.find/1"
 def request(asked: Asked, data: Data) -> dict[str, Any]:
     """Return what decides the bits of a result, as JSON values; of functions, such as a method, only the names."""
     spec = {name: group._asdict() for name, group in asked.space.spec.items()}
-    numbers = ("epochs", "batch_size", "seed", "train_epochs", "train_lr", "with_valid", "baseline", "chunk_steps")
+    numbers = (
+        *("epochs", "batch_size", "seed", "train_epochs", "train_lr", "with_valid", "baseline", "chunk_steps"),
+        *("finalists", "finalist_epochs"),
+    )
     whole = {
         "schema": SCHEMA,
         "space": {"name": asked.space.name, "spec": spec},

@@ -51,6 +51,7 @@ def trained(
     genotype: Genotype,
     network: Network,
     how: Lessons,
+    title: str,
     costs: Callable[[Genotype], Mapping[str, float]] | None,
     run: RunDirectory,
     screen: Screen,
@@ -63,6 +64,7 @@ def trained(
         genotype: the architecture.
         network: what is trained.
         how: how.
+        title: what it is called on the screen.
         costs: what architectures cost.
         run: where checkpoints and metrics go.
         screen: where progress is shown.
@@ -73,7 +75,7 @@ def trained(
     key_init, key_run = jax.random.split(how.key)
     phase = Phase(
         name=name,
-        title=name if name == "retrain" else f"random {name}",
+        title=title,
         epochs=how.epochs,
         chunk=supply.chunk(training),
         init=lambda: run_once(training.init, key_init, supply.example),

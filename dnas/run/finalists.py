@@ -68,12 +68,10 @@ def compared(
 def kept(rows: Sequence[dict[str, Any]]) -> str:
     """Return in a sentence which of compared finalists, the best first, is kept."""
     best, first = rows[0], next(row for row in rows if row["place"] == 1)
-    said = f"kept the finalist with {100 * best['valid_accuracy']:.2f} % of {best['valid_images']:,} images right after"
     epochs = f"{best['epochs']} epoch{'s' if best['epochs'] != 1 else ''}"
-    own = f"{100 * first['valid_accuracy']:.2f} %"
-    told = (
-        "the search's own choice"
-        if best is first
-        else f"number {best['place']} of the search; its first choice has {own}"
+    said = f"kept the finalist of validation accuracy {100 * best['valid_accuracy']:.2f} % after {epochs}"
+    if best is first:
+        return f"{said}, the search's own choice"
+    return (
+        f"{said}, number {best['place']} of the search, whose own choice reached {100 * first['valid_accuracy']:.2f} %"
     )
-    return f"{said} {epochs}: {told}"

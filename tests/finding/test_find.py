@@ -54,6 +54,28 @@ def test_the_operations_that_know_the_answer_are_found_and_beat_all_others(regre
         assert rival.scores["test"]["mse"] > 20 * regressed.scores["test"]["mse"]
 
 
+@pytest.mark.parametrize("with_valid", [False, True])
+def test_training_finds_among_finalists_what_a_search_that_learnt_nothing_does_not_know(
+    toy: Any, planted: Any, with_valid: bool
+) -> None:
+    x, y = planted
+    data = dnas.data.arrays(x[:80], y[:80], test=(x[80:], y[80:]))
+    still = {**FAST, "alpha_lr": 1e-9}
+    given = {"epochs": 1, "train_epochs": 0, "with_valid": with_valid, **still}
+    found = dnas.find(toy(tasks.regression()), data, finalists=4, finalist_epochs=20, **given)
+    assert kept(found.genotype) == {0: "square", 1: "linear"}
+    assert [one.genotype for one in found.finalists][0] == found.genotype
+    errors = [one.scores["valid"]["mse"] for one in found.finalists]
+    assert len(errors) == 4
+    assert errors == sorted(errors)
+    assert all(set(one.scores) == {"valid"} for one in found.finalists)
+    alone = dnas.find(toy(tasks.regression()), data, **given)
+    assert alone.finalists == ()
+    assert alone.genotype == alone.search.select(alone.state) in [one.genotype for one in found.finalists]
+    with pytest.raises(dnas.UserError, match="finalists: expected 0 to 64, got 65"):
+        dnas.find(toy(tasks.regression()), data, finalists=65, **given)
+
+
 def test_it_says_what_was_found_beside_what_chance_finds(regressed: dnas.Found) -> None:
     lines = str(regressed).splitlines()
     assert lines[0] == str(regressed.genotype).splitlines()[0]

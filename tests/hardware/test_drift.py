@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from dnas.hardware.measure.drift import REACH, steady
 
+from dnas.hardware.measure.drift import REACH, steady
 from dnas.hardware.measure.timing import timed
 
 PROGRAMS, ROUNDS = 30, 9

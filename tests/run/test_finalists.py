@@ -104,7 +104,7 @@ def test_the_best_of_the_finalists_is_kept(unbroken: RunDirectory) -> None:
     # The search's own choice is one of them, the first.
     assert next(row for row in rows if row["place"] == 1)["genotype"] == progress["genotype"]
     assert {row["epochs"] for row in rows} == {1}
-    assert kept(rows).startswith(f"kept the finalist with {100 * accuracies[0]:.2f} %")
+    assert kept(rows).startswith(f"kept the finalist of validation accuracy {100 * accuracies[0]:.2f} %")
     lines = [json.loads(line) for line in (unbroken.path / "metrics.jsonl").read_text().splitlines()]
     assert {line["phase"] for line in lines} >= {"finalist-0", "finalist-1"}
     assert not any("test_accuracy" in line for line in lines)
