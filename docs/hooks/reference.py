@@ -34,7 +34,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "relaxations": ("Relaxations", ("relaxations",)),
     "hypergradients": ("Hypergradients", ("hypergradients",)),
-    "selection": ("Selection", ("selection", "evolving", "proxies")),
+    "selection": ("Selection", ("selection", "evolving", "finalists", "proxies")),
     "regularisers": (
         "Regularisers and stopping",
         ("regularisers", "stopping", "fewshot", "stages", "shrinking", "splitting"),

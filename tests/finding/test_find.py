@@ -64,7 +64,7 @@ def test_training_finds_among_finalists_what_a_search_that_learnt_nothing_does_n
     given = {"epochs": 1, "train_epochs": 0, "with_valid": with_valid, **still}
     found = dnas.find(toy(tasks.regression()), data, finalists=4, finalist_epochs=20, **given)
     assert kept(found.genotype) == {0: "square", 1: "linear"}
-    assert [one.genotype for one in found.finalists][0] == found.genotype
+    assert found.finalists[0].genotype == found.genotype
     errors = [one.scores["valid"]["mse"] for one in found.finalists]
     assert len(errors) == 4
     assert errors == sorted(errors)
