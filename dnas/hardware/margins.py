@@ -61,12 +61,23 @@ def by_cost(true: np.ndarray, predicted: np.ndarray, least: float) -> tuple[Regi
         return ()
     # Networks of which the same is said, or nearly, are in one region.
     ends = np.quantile(predicted, np.linspace(0, 1, count + 1)[1:], method="higher")
-    ends = ends[np.diff(ends, append=np.inf) > SAME * np.abs(ends)] * (1 + SAME)
+    ends = _filled(ends[np.diff(ends, append=np.inf) > SAME * np.abs(ends)] * (1 + SAME), predicted)
     places = np.searchsorted(ends, predicted)
     return tuple(
         Region(float(end), measured(true[places == place], predicted[places == place], least))
         for place, end in enumerate(ends)
     )
+
+
+def _filled(ends: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the ends of regions that have networks enough: smaller ones join the next, the last one the one before."""
+    while len(ends) > 1:
+        counts = np.bincount(np.searchsorted(ends, predicted), minlength=len(ends))
+        small = np.flatnonzero(counts < LEAST // 2)
+        if not small.size:
+            break
+        ends = np.delete(ends, min(int(small[0]), len(ends) - 2))
+    return ends
 
 
 def at(margins: Margins, confidence: float) -> float:

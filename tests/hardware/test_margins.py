@@ -54,6 +54,18 @@ def test_in_each_region_so_many_networks_cost_no_more() -> None:
     assert np.mean(true[said] > limit) < np.mean(true[all_alike] > limit)
 
 
+def test_networks_of_which_the_same_is_said_leave_no_region_with_a_few() -> None:
+    # Quantiles alone would make a region of the ten between 190 that are the same and the second quarter's end.
+    predicted = np.concatenate([np.full(190, 1.0), np.full(3, 2.0), np.linspace(3, 4, 207)])
+    regions = by_cost(predicted, predicted, LEAST)
+    places = np.searchsorted([region.upto for region in regions], predicted)
+    assert len(regions) > 2
+    assert np.bincount(places).min() >= 50
+    # And one of the three dearest.
+    dearest = np.concatenate([np.linspace(1, 2, 100), np.full(260, 5.0), np.full(3, 6.0)])
+    assert [round(region.upto) for region in by_cost(dearest, dearest, LEAST)] == [6]
+
+
 def test_few_networks_make_no_regions() -> None:
     costs = np.arange(1.0, 251.0)
     assert by_cost(costs[:150], costs[:150], LEAST) == ()
