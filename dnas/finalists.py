@@ -1,6 +1,7 @@
 """The architectures that a search thinks most of, of which one is to be kept."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import jax
 
@@ -29,7 +30,7 @@ def finalists(search: Search, state: SearchState, count: int, key: PRNGKey) -> l
         key: makes the noise.
     """
     space, found = search.space, dict[object, Genotype]()
-    for genotype in (search.select(state), *_others(search, state, count, key)):
+    for genotype in chain([search.select(state)], _others(search, state, count, key)):
         if len(found) >= count:
             break
         # Networks that differ in edges on which no output depends are the same once they are compiled.

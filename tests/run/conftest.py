@@ -10,7 +10,7 @@ from dnas.run import config, planning
 
 @pytest.fixture(scope="session")
 def plan_of(images: Path) -> Callable[..., planning.Plan]:
-    """Return `(space, seed, settings, baseline, like) -> Plan`: a search with DARTS of which nothing is written."""
+    """Return `(space, seed, settings, baseline, like, method) -> Plan`: a search of which nothing is written."""
 
     def make(
         space: str,
@@ -18,11 +18,12 @@ def plan_of(images: Path) -> Callable[..., planning.Plan]:
         settings: Sequence[str],
         baseline: int | None = None,
         like: planning.Plan | None = None,
+        method: str = "darts",
     ) -> planning.Plan:
         request = config.make(
             config.SEARCH,
             space=space,
-            method="darts",
+            method=method,
             preset="tiny",
             data=f"npz:{images}",
             seed=seed,

@@ -20,7 +20,6 @@ from dnas.hardware.live import live
 from dnas.hardware.shipped import find
 from dnas.objectives.augmented_lagrangian import augmented_lagrangian
 from dnas.run import pipeline, planning
-from dnas.run.config import SEARCH, make
 from dnas.run.console import Screen
 from dnas.run.directory import RunDirectory
 from dnas.run.finalists import kept, trial
@@ -46,23 +45,16 @@ TINY = (
 )
 
 
-def requested(images: Path, *more: str) -> planning.Plan:
-    asked = make(
-        SEARCH,
-        space="nasbench201",
-        method="zero_cost",
-        preset="tiny",
-        data=f"npz:{images}",
-        seed=0,
-        baseline=0,
-        assignments=(*TINY, *more),
-    )
-    return planning.plan(asked, None)
+PlanOf = Callable[..., planning.Plan]
+
+
+def requested(plan_of: PlanOf, *more: str) -> planning.Plan:
+    return plan_of("nasbench201", 0, (*TINY, *more), baseline=0, method="zero_cost")
 
 
 @pytest.fixture(scope="module")
-def planned(images: Path) -> planning.Plan:
-    return requested(images, "retrain.epochs=0")
+def planned(plan_of: PlanOf) -> planning.Plan:
+    return requested(plan_of, "retrain.epochs=0")
 
 
 def ran(planned: planning.Plan, path: Path, stop: Callable[[], Stop] = Stop) -> RunDirectory:
@@ -139,9 +131,9 @@ def test_finalists_never_see_the_images_that_judge_them(planned: planning.Plan) 
         (("finalists.train_share=0.1",), "only 4 training images"),
     ],
 )
-def test_a_comparison_that_cannot_be_is_refused(images: Path, more: Sequence[str], words: str) -> None:
+def test_a_comparison_that_cannot_be_is_refused(plan_of: PlanOf, more: Sequence[str], words: str) -> None:
     with pytest.raises(UserError) as refused:
-        requested(images, "retrain.epochs=0", *more)
+        requested(plan_of, "retrain.epochs=0", *more)
     assert words in str(refused.value)
 
 
@@ -179,6 +171,14 @@ def test_finalists_are_different_networks_and_the_first_is_the_search_s_own(dart
     assert len({live(SPACE.spec, one).content for one in found}) == len(found) == 12
     assert found == finalists(darts, state, 12, jax.random.key(0))
     assert found != finalists(darts, state, 12, jax.random.key(1))
+
+
+def test_no_more_are_drawn_than_are_wanted(darts: Search) -> None:
+    asked: list[int] = []
+    counting = darts._replace(select=lambda state: (asked.append(0), darts.select(state))[1])
+    state = searched(darts, np.random.default_rng(3).normal(0, 1, (6, 5)))
+    assert len(finalists(counting, state, 3, jax.random.key(0))) == 3
+    assert len(asked) < 20
 
 
 def test_a_search_that_is_certain_has_one_finalist(darts: Search) -> None:
